@@ -1,0 +1,1 @@
+//! Push certificates: parsed exactly, and verified against the signers of that moment.

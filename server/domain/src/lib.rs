@@ -1,0 +1,19 @@
+//! Values and rules of skill-pool.
+//!
+//! In: values. Out: values. Nothing in this crate touches a file, the network, the clock or
+//! a source of randomness, so every rule runs alike in the command line, in the server and in
+//! a property test. What the world knows (bytes of a tree, the time, refs) comes in as an argument.
+
+pub mod access;
+pub mod catalog;
+pub mod certificate;
+pub mod digest;
+pub mod gate;
+pub mod journal;
+pub mod names;
+pub mod plugin;
+pub mod refusal;
+pub mod registry;
+pub mod release;
+pub mod timestamp;
+pub mod tree;

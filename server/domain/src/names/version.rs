@@ -1,0 +1,107 @@
+//! Versions of releases.
+
+use std::fmt;
+
+/// The longest version text that is taken, in bytes.
+const VERSION_BYTES_MAX: usize = 64;
+
+/// A semantic version, ordered by semver's precedence. Build metadata is refused, since two versions that differ only
+/// there have the same precedence and could not both be "the newest".
+///
+/// Source: semver.org 2.0.0.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(transparent)]
+pub struct Version(semver::Version);
+
+/// Why a text is not a version that can be released.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VersionError {
+    /// Not semver.
+    #[error("`{shown}` is not a semantic version such as 1.4.0")]
+    NotSemver {
+        /// The text, control characters escaped, at most 80 characters.
+        shown: String,
+    },
+    /// Has `+build`.
+    #[error("version `{0}` has build metadata, which does not order releases; leave out the part from `+` on")]
+    BuildMetadata(String),
+}
+
+impl Version {
+    /// Reads a version.
+    ///
+    /// # Errors
+    /// [`VersionError`] says what to write instead.
+    pub fn parse(text: &str) -> Result<Self, VersionError> {
+        let not_semver =
+            || VersionError::NotSemver { shown: text.chars().take(80).flat_map(char::escape_default).collect() };
+        if text.len() > VERSION_BYTES_MAX {
+            return Err(not_semver());
+        }
+        let version = semver::Version::parse(text).map_err(|_| not_semver())?;
+        if !version.build.is_empty() {
+            return Err(VersionError::BuildMetadata(text.to_owned()));
+        }
+        Ok(Self(version))
+    }
+
+    /// True for `1.0.0-rc.1` and the like.
+    pub fn is_prerelease(&self) -> bool {
+        !self.0.pre.is_empty()
+    }
+
+    /// The next patch version: `1.2.3` to `1.2.4`, and `1.2.3-rc.1` to `1.2.3`.
+    pub fn next_patch(&self) -> Self {
+        let mut next = self.0.clone();
+        if next.pre.is_empty() {
+            next.patch = next.patch.saturating_add(1);
+        }
+        next.pre = semver::Prerelease::EMPTY;
+        Self(next)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_order_by_semver() {
+        let v = |text: &str| Version::parse(text).expect(text);
+        assert!(v("1.10.0") > v("1.9.9"));
+        assert!(v("2.0.0-rc.1") < v("2.0.0"));
+        assert!(v("2.0.0-rc.1").is_prerelease());
+        assert_eq!(v("1.2.3").next_patch(), v("1.2.4"));
+        assert_eq!(v("1.2.3-rc.1").next_patch(), v("1.2.3"));
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for wrong in [
+            "",
+            "1",
+            "1.0",
+            "v1.0.0",
+            "1.0.0 ",
+            "01.0.0",
+            "latest",
+            "1.0.0\n",
+            "1.0.0+a",
+            &format!("1.0.0-{}", "a".repeat(64)),
+        ] {
+            assert!(Version::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

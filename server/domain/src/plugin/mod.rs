@@ -1,0 +1,1 @@
+//! Bytes of a tree in; a plugin, its items and its capabilities out.

@@ -1,0 +1,112 @@
+//! Refs as a reader sees them, and where they come from.
+
+use std::sync::Arc;
+
+use gix_hash::ObjectId;
+use skill_pool_domain::names::RefName;
+
+/// One ref and its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefEntry {
+    /// The full name.
+    pub name: RefName,
+    /// What it points at.
+    pub id: ObjectId,
+    /// For an annotated tag the object that it finally points at.
+    pub peeled: Option<ObjectId>,
+}
+
+/// Where HEAD points.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// A branch, which need not exist yet ("unborn").
+    Symbolic(RefName),
+    /// A commit.
+    Detached(ObjectId),
+    /// Nothing that this reader may see.
+    Hidden,
+}
+
+/// All refs that one reader may see in one repository at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefSnapshot {
+    /// Identifies the repository and this state of its visible refs: equal keys mean equal refs. Caches key on it.
+    pub state: StateKey,
+    /// Where HEAD points.
+    pub head: Head,
+    /// The refs, sorted by name, each once.
+    pub refs: Vec<RefEntry>,
+}
+
+/// See [`RefSnapshot::state`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StateKey(pub [u8; 32]);
+
+impl RefSnapshot {
+    /// Makes a snapshot, sorting `refs` and computing the key from `repository` (anything that identifies it for good)
+    /// and the refs themselves.
+    pub fn new(repository: &[u8], head: Head, mut refs: Vec<RefEntry>) -> Self {
+        refs.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut hasher = skill_pool_domain::digest::Sha256Hasher::new();
+        hasher.update(&(repository.len() as u64).to_be_bytes());
+        hasher.update(repository);
+        match &head {
+            Head::Symbolic(name) => {
+                hasher.update(b"s");
+                hasher.update(name.as_str().as_bytes());
+                hasher.update(b"\0");
+            }
+            Head::Detached(id) => {
+                hasher.update(b"d");
+                hasher.update(id.as_bytes());
+            }
+            Head::Hidden => hasher.update(b"h"),
+        }
+        for entry in &refs {
+            hasher.update(entry.id.as_bytes());
+            hasher.update(entry.name.as_str().as_bytes());
+            hasher.update(b"\0");
+        }
+        Self { state: StateKey(hasher.finish().0), head, refs }
+    }
+
+    /// The ref called `name`.
+    pub fn get(&self, name: &RefName) -> Option<&RefEntry> {
+        let at = self.refs.binary_search_by(|entry| entry.name.cmp(name)).ok()?;
+        Some(&self.refs[at])
+    }
+
+    /// The commit or object that HEAD resolves to.
+    pub fn head_id(&self) -> Option<ObjectId> {
+        match &self.head {
+            Head::Symbolic(name) => self.get(name).map(|entry| entry.id),
+            Head::Detached(id) => Some(*id),
+            Head::Hidden => None,
+        }
+    }
+}
+
+/// Where refs come from. Serving never asks the repository's folder for them.
+///
+/// Two engines: the server's database, and a plain folder. A snapshot is consistent: it is the state after some whole
+/// transaction. It reflects every transaction that was acknowledged before the call.
+pub trait RefStore: Send + Sync {
+    /// Names a repository in this store.
+    type Repository: ?Sized;
+
+    /// The present refs, unfiltered.
+    ///
+    /// # Errors
+    /// When the store cannot be read; a repository without refs is an empty snapshot.
+    fn snapshot(&self, repository: &Self::Repository) -> Result<Arc<RefSnapshot>, RefStoreError>;
+}
+
+/// The ref store could not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("could not read the refs of {repository}")]
+pub struct RefStoreError {
+    /// Which repository.
+    pub repository: String,
+    /// The cause.
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}

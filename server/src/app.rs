@@ -1,0 +1,1 @@
+//! Opens everything once, hands it down, and shuts it down in order.

@@ -1,0 +1,2 @@
+//! The server's binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The one door: whatever moves a ref goes through these steps, in this order.

@@ -12,6 +12,7 @@ pub mod gate;
 pub mod journal;
 pub mod names;
 pub mod plugin;
+pub mod push;
 pub mod refusal;
 pub mod registry;
 pub mod release;

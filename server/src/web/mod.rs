@@ -1,1 +1,2 @@
 //! HTTP in, HTTP out: no rule, no SQL.
+pub mod git;

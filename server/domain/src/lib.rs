@@ -17,4 +17,5 @@ pub mod refusal;
 pub mod registry;
 pub mod release;
 pub mod timestamp;
+pub mod token;
 pub mod tree;

@@ -1,1 +1,7 @@
 //! Push certificates: parsed exactly, and verified against the signers of that moment.
+//!
+//! In: bytes between `push-cert` and `push-cert-end`, the push's own commands and options, the signers of the tenant,
+//! the time. Out: who signed, or why it does not count and what mends it.
+
+pub mod nonce;
+pub mod ssh;

@@ -5,6 +5,7 @@
 //! a property test. What the world knows (bytes of a tree, the time, refs) comes in as an argument.
 
 pub mod access;
+pub mod address;
 pub mod catalog;
 pub mod certificate;
 pub mod digest;

@@ -4,7 +4,9 @@
 //! quarantined set of objects. This crate knows repositories, never tenants: who may do what is decided by its caller,
 //! who hands in a [`refs::RefSnapshot`] that holds only what the reader may see.
 
+pub mod ids;
 pub mod limits;
+pub mod lru;
 pub mod objects;
 pub mod pkt;
 pub mod receive;

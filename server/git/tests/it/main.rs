@@ -1,0 +1,4 @@
+//! Tests of the git room with stock git as the judge: one binary, a module for each part.
+
+mod repo;
+mod support;

@@ -12,6 +12,7 @@ pub mod digest;
 pub mod gate;
 pub mod journal;
 pub mod names;
+pub mod nearest;
 pub mod plugin;
 pub mod push;
 pub mod refusal;

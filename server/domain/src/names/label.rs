@@ -122,6 +122,11 @@ fn impersonates(text: &str) -> bool {
     starts || official
 }
 
+/// True for names that a catalog may not have, because Claude Code keeps them for itself or for its maker.
+pub fn is_reserved_catalog_name(text: &str) -> bool {
+    RESERVED_CATALOG_NAMES.contains(&text) || impersonates(text)
+}
+
 macro_rules! label {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $max:literal, $extra:expr) => {
         $(#[$doc])*
@@ -193,7 +198,7 @@ label!(
     /// A tenant's name: the first part of its addresses and the name of its catalog, so Claude Code's reserved
     /// catalog names are refused. At most 63 characters, because it may be a host label.
     TenantName, "tenant", 63, |text| {
-        RESERVED_CATALOG_NAMES.contains(&text) || RESERVED_PATH_WORDS.contains(&text) || impersonates(text)
+        is_reserved_catalog_name(text) || RESERVED_PATH_WORDS.contains(&text)
     }
 );
 

@@ -1,1 +1,61 @@
 //! Bytes of a tree in; a plugin, its items and its capabilities out.
+//!
+//! Nothing here refuses: readers report what they met, and the gate's rules say what that means.
+
+pub mod capability;
+pub mod hidden;
+pub mod item;
+pub mod json;
+pub mod manifest;
+pub mod node;
+pub mod source;
+pub mod summary;
+
+pub use item::ItemKind;
+pub use manifest::{MANIFEST_PATH, Manifest};
+
+use crate::tree::Tree;
+use capability::Capability;
+use summary::PluginSummary;
+
+/// A plugin as it was read from a tree. It may be wrong in any way; the gate says how.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Plugin {
+    /// The manifest, when there is one.
+    pub manifest: Option<Manifest>,
+}
+
+impl Plugin {
+    /// Reads the plugin whose root is the root of `tree`.
+    pub fn read(tree: &Tree) -> Self {
+        Self { manifest: Manifest::read(tree) }
+    }
+
+    /// What is kept with a release.
+    pub fn summary(&self, tree: &Tree, capabilities: &[Capability], notes: &[Capability]) -> PluginSummary {
+        let manifest = self.manifest.as_ref();
+        let text = |key: &str| manifest.and_then(|manifest| manifest.text(key));
+        let files = tree.files();
+        PluginSummary {
+            form: summary::SUMMARY_FORM,
+            name: text("name").unwrap_or_default(),
+            version: text("version"),
+            display_name: text("displayName"),
+            description: text("description"),
+            author: manifest.and_then(Manifest::author),
+            homepage: text("homepage").filter(|text| manifest::is_web_address(text)),
+            repository: text("repository"),
+            license: text("license"),
+            keywords: manifest.map(Manifest::keywords).unwrap_or_default(),
+            default_enabled: None,
+            dependencies: manifest.map(Manifest::dependencies).unwrap_or_default(),
+            items: Vec::new(),
+            capabilities: capabilities.to_vec(),
+            notes: notes.to_vec(),
+            readme: None,
+            files: u32::try_from(files.len()).unwrap_or(u32::MAX),
+            bytes: files.iter().map(|file| file.size_bytes).fold(0, u64::saturating_add),
+            listing_characters: 0,
+        }
+    }
+}

@@ -1,1 +1,5 @@
-//! Old tree, new tree and known releases in; a release, nothing or a refusal out.
+//! Old state, new tree and known releases in; a release, nothing or a refusal out.
+
+mod plan;
+
+pub use plan::{Held, Known, NoRelease, Plan, plan};

@@ -4,4 +4,10 @@
 //! the time. Out: who signed, or why it does not count and what mends it.
 
 pub mod nonce;
+pub mod openpgp;
+mod parse;
+mod signer_id;
 pub mod ssh;
+
+pub use parse::{CERTIFICATE_BYTES_MAX, CertificateError, PushCertificate, SignatureKind, SignedCommand, parse};
+pub use signer_id::{NotASignerId, SignerId};

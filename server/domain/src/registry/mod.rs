@@ -1,11 +1,15 @@
 //! The tenant's configuration as code: the files of `registry.git` in, one typed value out.
 
+mod signers;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::access::Role;
 use crate::names::{MemberId, PluginName, TenantId};
+
+pub use signers::{SIGNERS_FOLDER, Signer, SignerFault, SignerKey, Signers};
 
 /// Everything that `registry.git`'s main says, parsed. Serialised as JSON where the database projects it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -20,6 +24,9 @@ pub struct Registry {
     pub visibility: Visibility,
     /// `members/<id>.toml`.
     pub members: BTreeMap<MemberId, Member>,
+    /// `signers/<member>/*.pub` and `*.asc`.
+    #[serde(default)]
+    pub signers: Signers,
     /// `status/<plugin>/<version>.toml`: plugin and version text to the reason of the yank.
     pub yanks: BTreeMap<PluginName, BTreeMap<String, String>>,
 }

@@ -1,4 +1,5 @@
 //! Tests of the git room with stock git as the judge: one binary, a module for each part.
 
+mod history;
 mod repo;
 mod support;

@@ -1,1 +1,0 @@
-//! Opens everything once, hands it down, and shuts it down in order.

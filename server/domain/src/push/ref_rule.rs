@@ -1,5 +1,7 @@
 //! Who writes which ref.
 
+use serde::{Deserialize, Serialize};
+
 use crate::access::Role;
 use crate::names::{RefName, RepositoryName};
 use crate::refusal::Refusal;
@@ -19,7 +21,7 @@ pub enum RefChange {
 }
 
 /// Branches that are protected from deletion and from losing history. `main` always is.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Protection {
     /// Short branch names, such as `release`; a final `*` matches any rest.
     pub branches: Vec<String>,

@@ -5,15 +5,25 @@
 //! - `commands`: the head of the request. `report`: the answer.
 //! - `pack`: the pack as it arrives. `fsck`: what an object may be.
 //! - `quarantine`: the received objects. `store`: how they are kept.
+//! - `connectivity`: whether all that a ref reaches is there. `trees`, `facts`, `link`: what trees hold and amount to.
+//!   `reachable`: what a pusher may read.
 
 pub mod commands;
+mod connectivity;
+mod facts;
 pub mod fsck;
+mod link;
 mod pack;
 mod quarantine;
+mod reachable;
 pub mod report;
 mod store;
 pub mod text;
+mod trees;
 
+pub use connectivity::{Connectivity, ConnectivityError, Tip};
+pub use facts::FactsCache;
 pub use pack::{Bases, Deadline, ReceiveError};
 pub use quarantine::{Quarantine, Reached, receive_pack};
+pub use reachable::{ReachError, Reachable};
 pub use store::{KeepError, Kept, sweep, write_objects};

@@ -11,7 +11,7 @@ const SECONDS_MAX: u64 = 253_402_300_799;
 /// What to do about an object that no ordinary program makes.
 pub(super) const REWRITE: &str =
     "write the commit again: git commit --amend, or git rebase --force-rebase for older ones; git fsck lists them";
-pub(super) const RETAG: &str = "make the tag again: git tag -f -a <name> <commit>";
+pub(in crate::receive) const RETAG: &str = "make the tag again: git tag -f -a <name> <commit>";
 
 /// The lines of a header, and the body behind the empty line that ends it.
 pub(super) struct Header<'a> {

@@ -19,6 +19,7 @@ use super::text::printable_bytes;
 use crate::limits::ReceiveLimits;
 
 pub use commit::{CommitLinks, commit_links};
+pub(super) use header::RETAG;
 pub use tag::{TagLinks, tag_links};
 pub use tree::{Entries, EntryMode, TreeEntry, write_tree};
 

@@ -19,8 +19,9 @@ use crate::limits::ReceiveLimits;
 use crate::objects::Objects;
 use crate::receive::fsck::Inspector;
 
-/// Bytes of bases that are held while their deltas are resolved, besides the two objects at work.
-const HELD_BYTES_MAX: usize = 12 << 20;
+/// Bytes of bases that are held while their deltas are resolved, besides the two objects at work; fewer where objects are
+/// small.
+const HELD_BYTES_MAX: u64 = 16 << 20;
 /// How many times the limit of inflated bytes the work of making dropped bases again may cost.
 const WORK_FACTOR: u64 = 4;
 
@@ -150,6 +151,7 @@ impl Resolver<'_, '_> {
         if children.is_empty() {
             return Ok(());
         }
+        let held_bytes_max = (self.limits.object_bytes_max / 2 * 3).min(HELD_BYTES_MAX) as usize;
         let mut stack = vec![Frame { entry: root, content: None, children }];
         while let Some(frame) = stack.last_mut() {
             let Some(child) = frame.children.pop() else {
@@ -170,7 +172,7 @@ impl Resolver<'_, '_> {
             let children = self.deltas_of(child);
             if !children.is_empty() {
                 stack.push(Frame { entry: child, content: Some(content), children });
-                drop_outermost(&mut stack);
+                drop_outermost(&mut stack, held_bytes_max);
             }
         }
         Ok(())
@@ -264,11 +266,11 @@ impl Resolver<'_, '_> {
 }
 
 /// Drops the outermost bytes that are held while they are too many; the innermost frame keeps its own.
-fn drop_outermost(stack: &mut [Frame]) {
+fn drop_outermost(stack: &mut [Frame], held_bytes_max: usize) {
     let (_, outer) = stack.split_last_mut().expect("one was pushed");
     let mut held: usize = outer.iter().filter_map(|frame| frame.content.as_ref()).map(Vec::len).sum();
     for frame in outer {
-        if held <= HELD_BYTES_MAX {
+        if held <= held_bytes_max {
             return;
         }
         held -= frame.content.take().map_or(0, |content| content.len());

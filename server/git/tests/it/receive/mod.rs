@@ -1,0 +1,7 @@
+//! Receiving pushes.
+
+mod bombs;
+mod connect;
+mod craft;
+mod packs;
+mod target;

@@ -13,7 +13,7 @@ pub mod render;
 pub mod report;
 pub mod rules;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod verdict;
 
 use std::collections::HashMap;

@@ -3,15 +3,21 @@
 //! Nothing here refuses: readers report what they met, and the gate's rules say what that means.
 
 pub mod capability;
+pub mod components;
+pub mod declared;
+pub mod front_matter;
 pub mod hidden;
 pub mod item;
 pub mod json;
 pub mod manifest;
 pub mod node;
+pub mod regex;
 pub mod source;
 pub mod summary;
+pub mod yaml;
 
-pub use item::ItemKind;
+pub use components::{Components, Role};
+pub use item::{Item, ItemKind};
 pub use manifest::{MANIFEST_PATH, Manifest};
 
 use crate::tree::Tree;
@@ -23,12 +29,16 @@ use summary::PluginSummary;
 pub struct Plugin {
     /// The manifest, when there is one.
     pub manifest: Option<Manifest>,
+    /// Everything that the client would load.
+    pub components: Components,
 }
 
 impl Plugin {
     /// Reads the plugin whose root is the root of `tree`.
     pub fn read(tree: &Tree) -> Self {
-        Self { manifest: Manifest::read(tree) }
+        let manifest = Manifest::read(tree);
+        let components = Components::read(tree, manifest.as_ref());
+        Self { manifest, components }
     }
 
     /// What is kept with a release.
@@ -47,15 +57,30 @@ impl Plugin {
             repository: text("repository"),
             license: text("license"),
             keywords: manifest.map(Manifest::keywords).unwrap_or_default(),
-            default_enabled: None,
+            default_enabled: manifest.and_then(|m| m.get("defaultEnabled")).and_then(item::flag),
             dependencies: manifest.map(Manifest::dependencies).unwrap_or_default(),
-            items: Vec::new(),
+            items: self.components.items.iter().map(Item::summary).collect(),
             capabilities: capabilities.to_vec(),
             notes: notes.to_vec(),
-            readme: None,
+            readme: readme(tree),
             files: u32::try_from(files.len()).unwrap_or(u32::MAX),
             bytes: files.iter().map(|file| file.size_bytes).fold(0, u64::saturating_add),
-            listing_characters: 0,
+            listing_characters: u32::try_from(self.listing_characters()).unwrap_or(u32::MAX),
         }
     }
+
+    /// Characters that its items take of the model's context in every session.
+    pub fn listing_characters(&self) -> usize {
+        self.components.items.iter().map(Item::listing_characters).sum()
+    }
+}
+
+/// The file at the root that introduces the plugin.
+fn readme(tree: &Tree) -> Option<String> {
+    let names = ["readme.md", "readme", "readme.txt", "readme.markdown"];
+    let of = |wanted: &str| {
+        let root = tree.files().iter().filter_map(|file| file.path_str()).filter(|path| !path.contains('/'));
+        root.into_iter().find(|path| path.eq_ignore_ascii_case(wanted)).map(str::to_owned)
+    };
+    names.into_iter().find_map(of)
 }

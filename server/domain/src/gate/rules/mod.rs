@@ -5,9 +5,24 @@
 //!
 //! Heuristics (layer L2) will be families here too; they take the same [`Seen`] and report with [`Layer::L2`].
 
+mod archive;
+mod description;
+mod field;
+mod front_matter;
+mod hooks;
+mod json;
+mod link;
+mod lsp;
 mod manifest;
+mod manifest_fields;
+mod mcp;
+mod name;
 mod path;
+mod place;
+mod size;
+mod text;
 mod version;
+mod whole;
 
 use super::finding::Severity;
 use super::policy::Level;
@@ -59,8 +74,23 @@ struct Family {
 
 const FAMILIES: &[Family] = &[
     Family { rules: path::RULES, format: Some(path::check), plugin: None },
+    Family { rules: link::RULES, format: Some(link::check), plugin: None },
+    Family { rules: archive::RULES, format: Some(archive::check), plugin: None },
+    Family { rules: size::RULES, format: Some(size::check_tree), plugin: Some(size::check_plugin) },
+    Family { rules: text::RULES, format: None, plugin: Some(text::check) },
+    Family { rules: json::RULES, format: None, plugin: Some(json::check) },
     Family { rules: manifest::RULES, format: None, plugin: Some(manifest::check) },
+    Family { rules: manifest_fields::RULES, format: None, plugin: Some(manifest_fields::check) },
     Family { rules: version::RULES, format: None, plugin: Some(version::check) },
+    Family { rules: front_matter::RULES, format: None, plugin: Some(front_matter::check) },
+    Family { rules: field::RULES, format: None, plugin: Some(field::check) },
+    Family { rules: name::RULES, format: None, plugin: Some(name::check) },
+    Family { rules: description::RULES, format: None, plugin: Some(description::check) },
+    Family { rules: hooks::RULES, format: None, plugin: Some(hooks::check) },
+    Family { rules: mcp::RULES, format: None, plugin: Some(mcp::check) },
+    Family { rules: lsp::RULES, format: None, plugin: Some(lsp::check) },
+    Family { rules: place::RULES, format: None, plugin: Some(place::check) },
+    Family { rules: whole::RULES, format: None, plugin: Some(whole::check) },
 ];
 
 /// Every rule, in no particular order.

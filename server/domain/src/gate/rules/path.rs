@@ -8,8 +8,10 @@ use super::{Findings, Rule, Seen};
 use crate::plugin::hidden;
 use crate::tree::Shown;
 
-const ESCAPE: Rule = Rule::refuse("path-escape", "path", "a path that is absolute or climbs with `..`");
-const INVALID: Rule = Rule::refuse(
+/// Also reported for paths that a manifest names.
+pub(super) const ESCAPE: Rule = Rule::refuse("path-escape", "path", "a path that is absolute or climbs with `..`");
+/// The same.
+pub(super) const INVALID: Rule = Rule::refuse(
     "path-invalid",
     "path",
     "a path with control characters, backslashes, empty parts or bytes that are not UTF-8",

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod address;
+pub mod archive;
 pub mod catalog;
 pub mod certificate;
 pub mod digest;

@@ -5,11 +5,13 @@
 //! looked up only after `domain::access` said yes, so that strangers see the same answer whether it exists or not.
 
 pub mod api;
+pub mod assets;
 pub mod call;
 pub mod credential;
 pub mod git;
 pub mod health;
 pub mod peer;
+pub mod portal;
 pub mod problem;
 pub mod router;
 #[cfg(test)]

@@ -21,10 +21,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::call::{Call, Params, RequestId};
 use super::credential::{Presented, cookie};
+use super::portal::{self, sign_in};
 use super::problem::{Family, Problem};
 use super::session::{SessionId, cookie_name};
 use super::site::Site;
-use super::{api, health};
+use super::{api, assets, health};
 
 /// The answer to come.
 pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Problem>> + Send>>;
@@ -86,7 +87,12 @@ macro_rules! route {
 }
 
 /// All routes of a tenant.
-pub static ROUTES: &[Route] = &[route!(GET "api/v1/whoami", Readers, Short, api::whoami::show)];
+pub static ROUTES: &[Route] = &[
+    route!(GET "sign-in", Anybody, Short, sign_in::show),
+    route!(POST "sign-in", Anybody, Short, sign_in::submit),
+    route!(POST "sign-out", Anybody, Short, sign_in::sign_out),
+    route!(GET "api/v1/whoami", Readers, Short, api::whoami::show),
+];
 
 /// The web application: what the listener, or a test, drives.
 pub fn router(site: Arc<Site>) -> Router {
@@ -103,22 +109,23 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
 async fn answer(State(site): State<Arc<Site>>, request: Request<Body>) -> Response<Body> {
     let id = RequestId::next();
     let started = Instant::now();
-    let is_head = request.method() == Method::HEAD;
     let method = request.method().clone();
-    let resolved = resolve(&site, request, id);
-    let (family, git, result) = match resolved {
-        Ok(Resolved::Server(response)) => (Family::Client, false, Ok(response)),
-        Ok(Resolved::Tenant(call)) => {
-            let family = call.family;
-            let git = family == Family::Git;
-            (family, git, if git && method == Method::OPTIONS { Ok(preflight()) } else { serve(*call).await })
-        }
-        Err((family, problem)) => (family, family == Family::Git, Err(problem)),
+    let (family, result) = match resolve(&site, request, id) {
+        Ok(Resolved::Server(response)) => (Family::Client, Ok(response)),
+        Ok(Resolved::Tenant(call)) => match call.family {
+            Family::Git if method == Method::OPTIONS => (Family::Git, Ok(preflight())),
+            // Only pages need to know where they stood when something went wrong.
+            Family::Page => (Family::Page, Ok(serve_page(&site, *call).await)),
+            family => (family, serve(*call).await),
+        },
+        Err((family, problem)) => (family, Err(problem)),
     };
-    let mut response = match result {
-        Ok(response) => response,
-        Err(problem) => refuse(problem, family, id),
-    };
+    let is_head = method == Method::HEAD;
+    let git = family == Family::Git;
+    let mut response = result.unwrap_or_else(|problem| {
+        note(&problem, id);
+        problem.into_response(family, &id.to_string())
+    });
     let headers = response.headers_mut();
     if git {
         open_to_browsers(headers);
@@ -149,18 +156,30 @@ fn without_body(response: Response<Body>) -> Response<Body> {
     Response::from_parts(head, Body::empty())
 }
 
-fn refuse(problem: Problem, family: Family, id: RequestId) -> Response<Body> {
-    if let Problem::Internal(error) = &problem {
-        let mut chain = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            chain.push_str(": ");
-            chain.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        tracing::error!(request.id = %id, "a request failed: {chain}");
+/// Logs what nobody foresaw, with its chain, under the id that the person gets.
+fn note(problem: &Problem, id: RequestId) {
+    let Problem::Internal(error) = problem else { return };
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        chain.push_str(": ");
+        chain.push_str(&cause.to_string());
+        source = cause.source();
     }
-    problem.into_response(family, &id.to_string())
+    tracing::error!(request.id = %id, "a request failed: {chain}");
+}
+
+async fn serve_page(site: &Site, call: Call) -> Response<Body> {
+    let id = call.id;
+    let place =
+        portal::problem::Place { name: call.name.clone(), prefix: call.prefix.clone(), path: call.path.clone() };
+    match serve(call).await {
+        Ok(response) => response,
+        Err(problem) => {
+            note(&problem, id);
+            portal::problem::respond(site, &place, problem, &id.to_string())
+        }
+    }
 }
 
 enum Resolved {
@@ -181,10 +200,8 @@ fn resolve(site: &Arc<Site>, request: Request<Body>, id: RequestId) -> Result<Re
     let client = peer.map(|peer| site.proxies.client(peer, &head.headers));
     let tenant = TenantName::parse(place.name).ok().and_then(|name| site.directory.tenant(&name));
     let (caller, session) = caller(site, tenant.as_deref(), &place, family, &head.headers);
-    if session.is_some() && !is_same_origin(&head.method, &head.headers, host) {
-        let problem =
-            Problem::Malformed("another site's page sent this form; open the page here and send it again".to_owned());
-        return Err((family, problem));
+    if family == Family::Page && !is_same_origin(&head.method, &head.headers, host, site) {
+        return Err((family, Problem::Malformed("this form was sent by a page of another site".to_owned())));
     }
     let (base, path, prefix, name) = (place.base, place.path.into(), place.prefix.into(), place.name.into());
     Ok(Resolved::Tenant(Box::new(Call {
@@ -256,36 +273,40 @@ fn caller(
 
 /// False when a browser says that a page of another origin made it send a request that changes something. Who sends neither
 /// header is no browser.
-fn is_same_origin(method: &Method, headers: &HeaderMap, host: Option<&str>) -> bool {
+fn is_same_origin(method: &Method, headers: &HeaderMap, host: Option<&str>, site: &Site) -> bool {
     if method.is_safe() {
         return true;
     }
-    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
-    if let Some(site) = headers.get("sec-fetch-site").map(text) {
-        return site == "same-origin" || site == "none";
+    if let Some(from) = headers.get("sec-fetch-site") {
+        return from == "same-origin" || from == "none";
     }
-    match headers.get(ORIGIN).map(text) {
-        None => true,
-        Some(origin) => {
-            let authority = origin.split_once("://").map(|(_, authority)| authority);
-            authority.is_some() && authority == host
-        }
-    }
+    let Some(origin) = headers.get(ORIGIN) else { return true };
+    let Some((_, authority)) = origin.to_str().ok().and_then(|origin| origin.split_once("://")) else { return false };
+    // Behind a proxy that keeps the host to itself the request names another one than the browser does.
+    Some(authority) == host || site.addresses.canonical().answers_to(authority)
 }
 
 /// Answers what lies outside all tenants.
-fn serve_server(_site: &Site, method: &Method, path: &str, id: RequestId) -> Response<Body> {
-    if method != Method::GET && method != Method::HEAD && path != "/register" {
-        return Problem::Method("GET, HEAD".to_owned()).into_response(Family::Client, &id.to_string());
+fn serve_server(site: &Site, method: &Method, path: &str, id: RequestId) -> Response<Body> {
+    let problem = |problem: Problem, family| problem.into_response(family, &id.to_string());
+    if path == "/register" || path.starts_with("/.well-known/") {
+        let hint = "this registry has no OAuth; send a token as the header `Authorization: Bearer <token>`\n";
+        return health::text(StatusCode::NOT_FOUND, hint);
+    }
+    if method != Method::GET && method != Method::HEAD {
+        return problem(Problem::Method("GET, HEAD".to_owned()), Family::Client);
     }
     match path {
         "/healthz" => health::alive(),
-        "/readyz" => health::ready(true),
-        _ if path == "/register" || path.starts_with("/.well-known/") => health::text(
-            StatusCode::NOT_FOUND,
-            "this registry has no OAuth; send a token as the header `Authorization: Bearer <token>`\n",
-        ),
-        _ => Problem::NotFound.into_response(Family::Client, &id.to_string()),
+        "/readyz" => health::ready(site.is_serving()),
+        "/" => portal::root::show(site).unwrap_or_else(|error| problem(error, Family::Page)),
+        _ => match path.strip_prefix("/static/").and_then(assets::serve) {
+            Some(response) => response,
+            None => {
+                let place = portal::problem::Place { name: "".into(), prefix: "".into(), path: path.into() };
+                portal::problem::respond(site, &place, Problem::NotFound, &id.to_string())
+            }
+        },
     }
 }
 

@@ -1,6 +1,7 @@
 //! The router driven without a socket: who gets which status where.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -15,18 +16,19 @@ use skill_pool_domain::token::TokenHash;
 use tower::ServiceExt;
 
 use super::peer::TrustedProxies;
+use super::portal::render::Templates;
 use super::router::router;
 use super::session::{SessionId, Sessions, set_cookie};
 use super::site::{Directory, Site};
 
-/// Two private tenants, `acme` and `globex`, and a public one, `open`; tokens are `<tenant>-<role>`.
+/// Two private tenants, `acme` and `globex`, and a public one, `agora`; tokens are `<tenant>-<role>`.
 struct Table;
 
 fn tenant(name: &str) -> Option<Tenant> {
     let (n, visibility) = match name {
         "acme" => (1, Visibility::Private),
         "globex" => (2, Visibility::Private),
-        "open" => (3, Visibility::Public),
+        "agora" => (3, Visibility::Public),
         _ => return None,
     };
     let id = TenantId(uuid::Uuid::from_bytes([n; 16]));
@@ -42,6 +44,9 @@ impl Directory for Table {
         let (Some(tenant), Ok(role)) = (tenant(name), role.parse::<Role>()) else { return Caller::Unknown };
         let member = MemberId::parse("mia").expect("a name");
         Caller::Member(Credential { tenant: tenant.id, member, role, scopes: Scopes::of(&Scope::ALL) })
+    }
+    fn token_hash(&self, token: &str) -> Option<TokenHash> {
+        Some(TokenHash([u8::from(token == "acme-reader"); 32]))
     }
     fn caller_by_hash(&self, token: &TokenHash) -> Caller {
         match token.0[0] {
@@ -64,7 +69,9 @@ fn site() -> Arc<Site> {
         proxies: TrustedProxies::default(),
         directory: Arc::new(Table),
         sessions: Sessions::default(),
+        templates: Templates::new(None),
         request_time_max: Duration::from_secs(5),
+        stopping: AtomicBool::new(false),
     })
 }
 
@@ -110,7 +117,7 @@ async fn strangers_see_one_answer_whether_a_thing_exists_or_not() {
                 let body = response.into_body().collect().await.expect("a body").to_bytes();
                 // The id of the request is the only thing that may differ.
                 let body = String::from_utf8(body.to_vec()).expect("text");
-                let body = body.split("\"request_id\"").next().unwrap_or("").to_owned();
+                let body = body.split("\"request_id\"").next().unwrap_or("").replace(name, "NAME");
                 seen.push((path, body));
             }
         }
@@ -127,15 +134,17 @@ async fn each_caller_gets_the_decided_status() {
         ("/t/acme/api/v1/nothing", "acme-reader", 404),
         ("/t/acme/api/v1/whoami", "globex-admin", 404),
         ("/t/nobody/api/v1/whoami", "acme-reader", 404),
-        ("/t/open/api/v1/whoami", "", 401),
-        ("/t/open/api/v1/nothing", "", 404),
-        ("/t/open/api/v1/nothing", "acme-reader", 404),
-        ("/t/open/api/v1/nothing", "wrong", 401),
+        ("/t/agora/api/v1/whoami", "", 401),
+        ("/t/agora/api/v1/nothing", "", 404),
+        ("/t/agora/api/v1/nothing", "acme-reader", 404),
+        ("/t/agora/api/v1/nothing", "wrong", 401),
         ("/healthz", "", 200),
         ("/readyz", "", 200),
         ("/.well-known/oauth-authorization-server", "", 404),
         ("/register", "", 404),
-        ("/", "", 404),
+        ("/", "", 200),
+        ("/nothing", "", 404),
+        ("/t/nobody/sign-in", "", 200),
     ] {
         assert_eq!(status(path, token).await, expected, "{path} {token}");
     }
@@ -288,4 +297,85 @@ async fn a_session_counts_on_the_pages_of_its_tenant_and_nowhere_else() {
     let cookie = set_cookie(&acme.name, true, Some(&id));
     let cookie = cookie.split(';').next().expect("a pair");
     assert_eq!(send(&site, get("/t/acme/nothing-here", &[("cookie", cookie)])).await.status(), 401);
+}
+
+async fn text(response: Response<Body>) -> String {
+    let body = response.into_body().collect().await.expect("a body").to_bytes();
+    String::from_utf8(body.to_vec()).expect("text")
+}
+
+fn post(path: &str, form: &'static str) -> Request<Body> {
+    Request::post(path)
+        .header("host", "pool.example.com")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from(form))
+        .expect("a request")
+}
+
+#[tokio::test]
+async fn signing_in_takes_a_token_of_this_tenant_and_says_nothing_otherwise() {
+    let site = site();
+    let response = send(&site, post("/t/acme/sign-in", "token=acme-reader&next=%2Ft%2Facme%2Fplugins%2Flint")).await;
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["location"]),
+        (303, &"/t/acme/plugins/lint".parse().expect("text"))
+    );
+    let cookie = response.headers()["set-cookie"].to_str().expect("text").to_owned();
+    assert!(cookie.starts_with("__Host-skill-pool-acme=") && cookie.contains("HttpOnly"), "{cookie}");
+    let pair = cookie.split(';').next().expect("a pair").to_owned();
+    assert_eq!(send(&site, get("/t/acme/nothing-here", &[("cookie", &pair)])).await.status(), 404);
+    let out = Request::post("/t/acme/sign-out").header("cookie", &pair).body(Body::empty()).expect("a request");
+    assert_eq!(send(&site, out).await.status(), 303);
+    assert_eq!(send(&site, get("/t/acme/nothing-here", &[("cookie", &pair)])).await.status(), 401);
+
+    let mut answers = Vec::new();
+    for (path, form) in [
+        ("/t/acme/sign-in", "token=globex-admin"),
+        ("/t/acme/sign-in", "token=wrong"),
+        ("/t/acme/sign-in", "token="),
+        ("/t/agora/sign-in", "token=acme-admin"),
+        ("/t/nobody/sign-in", "token=acme-reader"),
+    ] {
+        let response = send(&site, post(path, form)).await;
+        assert_eq!(response.status(), 401, "{path} {form}");
+        assert!(!response.headers().contains_key("set-cookie"));
+        let name = path.split('/').nth(2).expect("a name");
+        answers.push(text(response).await.replace(name, "NAME"));
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "{answers:#?}");
+    assert_eq!(
+        send(&site, Request::post("/t/acme/sign-in").body(Body::empty()).expect("a request")).await.status(),
+        415
+    );
+    let foreign = Request::post("/t/acme/sign-in").header("origin", "https://evil.example").body(Body::empty());
+    assert_eq!(send(&site, foreign.expect("a request")).await.status(), 400);
+    let huge = Request::post("/t/acme/sign-in").header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(send(&site, huge.body(Body::from(vec![b'a'; 2 << 20])).expect("a request")).await.status(), 413);
+}
+
+#[tokio::test]
+async fn pages_of_problems_are_pages_that_run_and_load_nothing() {
+    for (path, token, words) in [
+        ("/t/acme/plugins/lint", "", "Sign in to acme"),
+        ("/t/acme/nothing", "acme-reader", "There is nothing here"),
+        ("/", "", "your-team"),
+        ("/nothing", "", "There is nothing here"),
+        ("/t/acme/sign-in", "", "Token"),
+    ] {
+        let bearer = format!("Bearer {token}");
+        let headers: &[(&str, &str)] = if token.is_empty() { &[] } else { &[("authorization", &bearer)] };
+        let response = send(&site(), get(path, headers)).await;
+        let policy = response.headers()["content-security-policy"].to_str().expect("text").to_owned();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'"), "{policy}");
+        assert_eq!(
+            response.headers()["cache-control"],
+            if response.status() == 200 { "private, no-store" } else { "no-store" }
+        );
+        let html = text(response).await;
+        assert!(html.starts_with("<!doctype html>") && html.contains(words), "{path}: {html}");
+        for bad in ["<script", " style=", " onclick=", "http:"] {
+            assert!(!html.contains(bad), "{path}: {bad}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What the web room stands on: made once by `app`, handed to every request.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use skill_pool_domain::access::{Caller, Tenant};
@@ -9,6 +10,7 @@ use skill_pool_domain::names::TenantName;
 use skill_pool_domain::token::TokenHash;
 
 use super::peer::TrustedProxies;
+use super::portal::render::Templates;
 use super::session::Sessions;
 
 /// See the module.
@@ -21,8 +23,19 @@ pub struct Site {
     pub directory: Arc<dyn Directory>,
     /// People who signed in.
     pub sessions: Sessions,
+    /// How pages look.
+    pub templates: Templates,
     /// For an answer that is not a stream.
     pub request_time_max: Duration,
+    /// Set when the server stops, so that a balancer sends nobody any more.
+    pub stopping: AtomicBool,
+}
+
+impl Site {
+    /// False once the server stops.
+    pub fn is_serving(&self) -> bool {
+        !self.stopping.load(Ordering::Relaxed)
+    }
 }
 
 /// Who is there. Answers come from memory: every request asks.
@@ -31,6 +44,8 @@ pub trait Directory: Send + Sync {
     fn tenant(&self, name: &TenantName) -> Option<Arc<Tenant>>;
     /// Whom a token shows, by its text as sent.
     fn caller(&self, token: &str) -> Caller;
+    /// The hash of a token's text; `None` when the text is no token.
+    fn token_hash(&self, token: &str) -> Option<TokenHash>;
     /// Whom a token shows, by its hash, which is all that a session keeps.
     fn caller_by_hash(&self, token: &TokenHash) -> Caller;
 }

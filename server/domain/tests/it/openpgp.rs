@@ -1,5 +1,8 @@
 //! Signatures by gpg, with keys in every state of their lives.
 
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::{collection, test_runner::TestRunner};
 use skill_pool_domain::certificate::openpgp::{KeyFault, OpenPgpKey, OpenPgpSigError};
 use skill_pool_domain::certificate::{Signature, SignatureFault, verify};
 use skill_pool_domain::registry::{SignerFault, Signers};
@@ -175,4 +178,51 @@ fn files_that_are_no_signers_certificate_are_refused_in_words() {
     assert!(refused(&world.gpg(TODAY, &["--armor", "--export", "dan@example.org"])).contains("DSA is broken"));
     let signature = world.gpg_sign(TODAY, "ben@example.org", &text(), &[]);
     assert!(refused(&signature).contains("PGP PUBLIC KEY BLOCK"));
+}
+
+/// The bytes of an armour, changed by `change`, in armour again.
+fn rearmoured(armor: &str, change: impl FnOnce(&mut Vec<u8>)) -> String {
+    use base64::Engine as _;
+    let (head, rest) = armor.split_once("\n\n").expect("an armour");
+    let (body, end) = rest.split_once("\n-----END").expect("an armour");
+    let data: String = body.lines().filter(|line| !line.starts_with('=')).collect();
+    let mut bytes = base64::engine::general_purpose::STANDARD.decode(data).expect("base64");
+    change(&mut bytes);
+    format!("{head}\n\n{}\n-----END{end}", base64::engine::general_purpose::STANDARD.encode(bytes))
+}
+
+#[test]
+fn no_damage_makes_it_panic() {
+    let world = World::new();
+    let primary = make(&world, "rsa2048", "cert,sign", "never");
+    world.gpg(MADE, &["--quick-add-key", &primary, "ed25519", "sign", "2027-01-01"]);
+    let armored = export(&world);
+    let signature = world.gpg_sign(TODAY, &primary, &text(), &[]);
+    let good = registered(&world);
+    let mut runner = TestRunner::new(ProptestConfig { failure_persistence: None, ..Default::default() });
+    let changes = collection::vec((any::<Index>(), any::<u8>(), 0..4_u8), 1..4);
+    let apply = |bytes: &mut Vec<u8>, changes: &[(Index, u8, u8)]| {
+        for (at, byte, how) in changes {
+            let at = at.index(bytes.len().max(1)).min(bytes.len().saturating_sub(1));
+            match how {
+                0 => bytes.truncate(at),
+                1 => bytes.insert(at, *byte),
+                _ => bytes[at] = *byte,
+            }
+            if bytes.is_empty() {
+                bytes.push(*byte);
+            }
+        }
+    };
+    let outcome = runner.run(&changes, |changes| {
+        let _ = OpenPgpKey::parse(&rearmoured(&armored, |bytes| apply(bytes, &changes))).map(|key| {
+            let _ = key.may_sign(key.id(), NOW);
+        });
+        let damaged = rearmoured(&signature, |bytes| apply(bytes, &changes));
+        if damaged != signature {
+            let _ = verify(&certificate(&text(), &damaged), &good, NOW);
+        }
+        Ok(())
+    });
+    outcome.expect("no panic");
 }

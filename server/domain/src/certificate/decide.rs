@@ -1,28 +1,12 @@
 //! What a certificate is worth: the one decision over certificate, push, place, keys, time and policy.
 
-use serde::{Deserialize, Serialize};
-
 use super::nonce::{Nonce, NonceFault};
 use super::{PushCertificate, Signature, SignatureFault, SignedCommand, SignerId, normalise_address, verify};
 use crate::access::Role;
 use crate::names::MemberId;
 use crate::refusal::Refusal;
-use crate::registry::Registry;
+use crate::registry::{CertificateDemand, Registry};
 use crate::timestamp::Timestamp;
-
-/// From whom a certificate is demanded. The word in `policy.toml` is the variant's name in kebab case.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Demand {
-    /// On protected refs, from members who have a registered key that counts now. One whose keys have all expired is not
-    /// locked out, but told.
-    #[default]
-    Registered,
-    /// On every ref, from everybody.
-    Always,
-    /// From nobody. A certificate that comes anyway is checked, and refused when it is wrong.
-    Never,
-}
 
 /// A push, as far as its certificate is concerned.
 #[derive(Clone, Copy, Debug)]
@@ -43,9 +27,7 @@ pub struct PushToJudge<'a> {
     pub addresses: &'a [String],
     /// Address of the tenant's `registry.git`, for the remedies.
     pub registry_address: &'a str,
-    /// From whom a certificate is demanded.
-    pub demand: Demand,
-    /// The configuration in force: members and signers.
+    /// The configuration in force: members, signers and from whom a certificate is demanded.
     pub registry: &'a Registry,
     /// Now.
     pub at: Timestamp,
@@ -96,24 +78,33 @@ pub fn decide(
     }
 }
 
+/// A key that is over demands nothing, so that nobody is locked out by the calendar; whoever pushes is told.
 fn is_demanded(push: &PushToJudge<'_>) -> bool {
-    match push.demand {
-        Demand::Never => false,
-        Demand::Always => true,
-        Demand::Registered => push.protected && has_key_that_counts(push),
-    }
+    push.protected
+        && match push.registry.certificates {
+            CertificateDemand::Never => false,
+            CertificateDemand::IfRegistered => any_key_counts(push, |member| member == push.pusher),
+            // The registry repository is where keys are renewed: when no admin has one that counts, a token must do.
+            CertificateDemand::Always => {
+                push.role < Role::Admin || any_key_counts(push, |member| role_of(push, member) == Some(Role::Admin))
+            }
+        }
 }
 
-fn has_key_that_counts(push: &PushToJudge<'_>) -> bool {
+fn any_key_counts(push: &PushToJudge<'_>, whose: impl Fn(&MemberId) -> bool) -> bool {
     let signers = &push.registry.signers;
-    signers.of(push.pusher).any(|(id, signer)| signers.counts(id, signer, push.at).is_ok())
+    signers.iter().any(|(id, signer)| whose(&signer.member) && signers.counts(id, signer, push.at).is_ok())
+}
+
+fn role_of(push: &PushToJudge<'_>, member: &MemberId) -> Option<Role> {
+    push.registry.members.get(member).map(|member| member.role)
 }
 
 fn without(push: &PushToJudge<'_>) -> Result<Standing, Refusal> {
     let keys: Vec<_> = push.registry.signers.of(push.pusher).collect();
     if !is_demanded(push) {
-        let all_over = push.demand == Demand::Registered && push.protected && !keys.is_empty();
-        let notice = all_over.then(|| {
+        let is_wanted = push.protected && push.registry.certificates != CertificateDemand::Never;
+        let notice = (is_wanted && !keys.is_empty()).then(|| {
             let message = "this push is not signed: none of your registered keys counts any more".to_owned();
             Refusal::new("signer-expired", message, how_to_register(push))
         });
@@ -192,8 +183,8 @@ fn fits_time(
 }
 
 fn entitled(push: &PushToJudge<'_>, signer: &SignerId, member: &MemberId) -> Result<(), Refusal> {
-    match push.registry.members.get(member) {
-        Some(found) if found.role >= push.role => Ok(()),
+    match role_of(push, member) {
+        Some(role) if role >= push.role => Ok(()),
         Some(_) | None => {
             let message = format!("{signer} is a key of `{member}`, who may not push here");
             Err(Refusal::new("signer-role", message, "sign with your own key: git config user.signingKey <key>"))

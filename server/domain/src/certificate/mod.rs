@@ -13,7 +13,7 @@ pub mod ssh;
 mod verify;
 
 pub use address::normalise_address;
-pub use decide::{Demand, PushToJudge, Standing, decide};
+pub use decide::{PushToJudge, Standing, decide};
 pub use parse::{CERTIFICATE_BYTES_MAX, CertificateError, PushCertificate, SignatureKind, SignedCommand, parse};
 pub use signer_id::{NotASignerId, SignerId};
 pub use verify::{Signature, SignatureFault, verify};

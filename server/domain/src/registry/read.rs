@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Document, Findings, finding, listed};
 use super::policy::Policy;
-use super::{Member, Registry, Signers, Visibility};
+use super::{CertificateDemand, Member, Registry, Signers, Visibility};
 use crate::access::Role;
 use crate::gate::Finding;
 use crate::names::{MemberId, PluginName, TenantId, Version};
@@ -78,6 +78,12 @@ impl Registry {
             None => Policy::default(),
         };
         let signers = signers(tree, &members, &mut findings);
+        let is_admin = |id: &MemberId| members.get(id).is_some_and(|member| member.role == Role::Admin);
+        if policy.certificates == CertificateDemand::Always && !signers.iter().any(|(_, s)| is_admin(&s.member)) {
+            let message = "pushes must be signed, but no admin has a key in signers/: all would be locked out";
+            let fix = "add signers/<admin>/<name>.pub, or write certificates = \"if-registered\"";
+            findings.add("registry-admin", ("policy.toml", None), message, fix);
+        }
         match head {
             Some(head) if findings.is_empty() => Ok(Self {
                 tenant: head.tenant,
@@ -283,6 +289,10 @@ fn yanks(tree: &Tree, findings: &mut Findings) -> BTreeMap<PluginName, BTreeMap<
 }
 
 fn signers(tree: &Tree, members: &BTreeMap<MemberId, Member>, findings: &mut Findings) -> Signers {
+    for file in tree.below("signers/").filter(|file| file.content.is_none()) {
+        let message = "this is no file of keys, or far too large for one";
+        findings.add("registry-signer", (file.path_str().unwrap_or("signers"), None), message, "take the file out");
+    }
     let files = tree.below("signers/").filter_map(|file| Some((file.path_str()?, file.content.as_deref()?)));
     match Signers::read(files, |member| members.contains_key(member)) {
         Ok(signers) => signers,

@@ -14,6 +14,8 @@ fn tree(files: &[(&str, &str)]) -> Tree {
     Tree::new(files.iter().map(file).collect())
 }
 
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB bob\n";
+
 /// A valid state with `files` added or put in place of its own.
 fn with(files: &[(&str, &str)]) -> Tree {
     let own = format!("# Ours.\ntenant = \"{ID}\"\ntitle = \"Acme\"\nvisibility = \"private\" # for now\n");
@@ -50,6 +52,7 @@ fn a_whole_state_is_read() {
             "policy.toml",
             "[rules]\nversion-missing = \"refuse\"\n[push]\nprotected = [\"release-*\"]\napprovals = 0\ncertificates = \"always\"\n",
         ),
+        ("signers/ann/laptop.pub", KEY),
         ("projects/shop/project.toml", "anything"),
         ("theme/logo.svg", "<svg/>"),
         ("OWNERS", "* ann\n"),
@@ -136,6 +139,13 @@ fn a_state_that_locks_everybody_out_is_refused() {
     let lockout = "registry-admin members: nobody would be an admin: all would be locked out \
                    | give somebody `role = \"admin\"` in members/<id>.toml";
     assert_eq!(told(&[("members/ann.toml", "role = \"reviewer\"\n")]), [lockout]);
+    let always = ("policy.toml", "[push]\ncertificates = \"always\"\n");
+    let unsigned = "registry-admin policy.toml: pushes must be signed, but no admin has a key in signers/: all would be \
+                    locked out | add signers/<admin>/<name>.pub, or write certificates = \"if-registered\"";
+    assert_eq!(told(&[always]), [unsigned]);
+    let bobs = [("members/bob.toml", "role = \"publisher\"\n"), ("signers/bob/laptop.pub", KEY)];
+    assert_eq!(told(&[&[always], &bobs[..]].concat()), [unsigned]);
+    assert!(Registry::read(&with(&[always, ("signers/ann/laptop.pub", KEY)])).is_ok());
     let nothing = Registry::read(&tree(&[])).expect_err("nothing there");
     assert_eq!(nothing.iter().map(|f| f.rule).collect::<Vec<_>>(), ["registry-missing", "registry-admin"]);
     let registry = Registry::read(&with(&[])).expect("valid");
@@ -218,13 +228,12 @@ fn edits_change_one_thing_and_keep_what_people_wrote() {
 
 #[test]
 fn a_member_goes_with_their_keys() {
-    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB bob\n";
-    let before = with(&[("members/bob.toml", "role = \"reader\"\n"), ("signers/bob/laptop.pub", key)]);
+    let before = with(&[("members/bob.toml", "role = \"reader\"\n"), ("signers/bob/laptop.pub", KEY)]);
     let registry = Registry::read(&before).expect("valid");
     let bob = MemberId::parse("bob").expect("a name");
     let changes = without_member(&before, &registry, &bob).expect("may");
     assert_eq!(changes.keys().collect::<Vec<_>>(), ["members/bob.toml", "signers/bob/laptop.pub"]);
-    let orphan = with(&[("signers/bob/laptop.pub", key)]);
+    let orphan = with(&[("signers/bob/laptop.pub", KEY)]);
     assert_eq!(Registry::read(&orphan).expect_err("no member")[0].rule, "registry-signer");
 }
 

@@ -4,12 +4,10 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use skill_pool_domain::access::Role;
 use skill_pool_domain::certificate::nonce::{Nonce, NonceFault, NonceKey, NoncePlace};
 use skill_pool_domain::certificate::ssh::{SshHash, SshPublicKey, SshSignature, put_string, signed_data};
-use skill_pool_domain::certificate::{
-    Demand, PushCertificate, PushToJudge, SignedCommand, SignerId, Standing, decide, parse,
-};
+use skill_pool_domain::certificate::{PushCertificate, PushToJudge, SignedCommand, SignerId, Standing, decide, parse};
 use skill_pool_domain::names::{MemberId, RefName, RepositoryId, RepositoryName, TenantId};
 use skill_pool_domain::refusal::Refusal;
-use skill_pool_domain::registry::Registry;
+use skill_pool_domain::registry::{CertificateDemand, Registry};
 
 use crate::world::{ADDRESS, NOW, ann, registry, signers};
 
@@ -86,7 +84,6 @@ struct Case {
     pusher: MemberId,
     role: Role,
     protected: bool,
-    demand: Demand,
     registry: Registry,
 }
 
@@ -100,7 +97,6 @@ impl Case {
             pusher: ann(),
             role: Role::Publisher,
             protected: true,
-            demand: Demand::Registered,
             registry: registry(signers(&[("signers/ann/laptop.pub", &Person::new(1).line())])),
         }
     }
@@ -120,11 +116,15 @@ impl Case {
             protected: self.protected,
             addresses: &addresses,
             registry_address: "https://pool.example/t/acme/git/registry.git",
-            demand: self.demand,
             registry: &self.registry,
             at: NOW,
         };
         decide(&push, check_nonce)
+    }
+
+    fn demanding(mut self, demand: CertificateDemand) -> Self {
+        self.registry.certificates = demand;
+        self
     }
 
     #[track_caller]
@@ -159,7 +159,7 @@ fn a_good_certificate_covers_the_push() {
     let by_ben = Case { pusher: member("ben"), ..Case::signed(&text()) };
     assert_eq!(by_ben.decide(), Ok(expected.clone()));
     // Where nothing is demanded it covers all the same.
-    let never = Case { demand: Demand::Never, protected: false, ..Case::signed(&text()) };
+    let never = Case { protected: false, ..Case::signed(&text()) }.demanding(CertificateDemand::Never);
     assert_eq!(never.decide(), Ok(expected));
 }
 
@@ -223,13 +223,13 @@ fn a_certificate_for_another_time_or_with_another_nonce_is_refused() {
 #[test]
 fn a_wrong_signature_is_refused_even_by_a_stranger() {
     for key in [Person::new(1), Person::new(9)] {
-        for demand in [Demand::Registered, Demand::Always, Demand::Never] {
-            let for_files = Case { demand, ..Case::new(Some(key.sign("file", &text()))) };
+        for demand in [CertificateDemand::IfRegistered, CertificateDemand::Always, CertificateDemand::Never] {
+            let for_files = Case::new(Some(key.sign("file", &text()))).demanding(demand);
             for_files.refused("certificate-signature", "namespace `file`");
             let good = key.sign("git", &text());
             let tampered = [text().replace("somebody", "Somebody").as_bytes(), good.signature()].concat();
             let tampered = parse(&tampered).expect("well-formed");
-            Case { demand, ..Case::new(Some(tampered)) }.refused("certificate-signature", "does not fit the text");
+            Case::new(Some(tampered)).demanding(demand).refused("certificate-signature", "does not fit the text");
         }
     }
 }
@@ -255,7 +255,7 @@ fn an_unknown_key_counts_as_none_where_none_is_demanded_and_is_refused_otherwise
     let notice = by_ben.notice().expect("a warning");
     assert_eq!(notice.code, "signer-unknown");
     assert!(notice.message.ends_with("it counts as unsigned"), "{notice}");
-    let always = Case { demand: Demand::Always, ..by_ben };
+    let always = by_ben.demanding(CertificateDemand::Always);
     assert_eq!(always.decide().expect_err("demanded").code, "signer-unknown");
 }
 
@@ -272,13 +272,12 @@ fn who_must_sign() {
     );
     assert_eq!(Case { protected: false, ..unsigned() }.notice(), None);
     assert_eq!(Case { pusher: member("ben"), ..unsigned() }.notice(), None);
-    assert_eq!(Case { demand: Demand::Never, ..unsigned() }.notice(), None);
-    for protected in [true, false] {
-        let case = Case { demand: Demand::Always, pusher: member("ben"), protected, ..unsigned() };
-        let refusal = case.decide().expect_err("demanded of everybody");
-        assert_eq!(refusal.code, "certificate-required");
-        assert!(refusal.remedy.contains("signers/ben/<name>.pub"), "{}", refusal.remedy);
-    }
+    assert_eq!(unsigned().demanding(CertificateDemand::Never).notice(), None);
+    let by_ben = Case { pusher: member("ben"), ..unsigned() }.demanding(CertificateDemand::Always);
+    let refusal = by_ben.decide().expect_err("demanded of everybody");
+    assert_eq!(refusal.code, "certificate-required");
+    assert!(refusal.remedy.contains("signers/ben/<name>.pub"), "{}", refusal.remedy);
+    assert_eq!(Case { protected: false, ..by_ben }.notice(), None);
 }
 
 #[test]
@@ -289,8 +288,13 @@ fn a_key_that_does_not_count_any_more_is_refused_but_locks_nobody_out() {
     let refusal = signed.decide().expect_err("over");
     assert_eq!(refusal.code, "signer-not-valid");
     assert!(refusal.message.contains("counted until 2026-01-01"), "{refusal}");
-    let notice = Case { registry, ..Case::new(None) }.notice().expect("a warning");
-    assert_eq!(notice.code, "signer-expired");
+    let unsigned = Case { registry, ..Case::new(None) };
+    assert_eq!(unsigned.notice().expect("a warning").code, "signer-expired");
+    // Where everybody must sign, the registry repository stays open to the admin who renews the key.
+    let always = unsigned.demanding(CertificateDemand::Always);
+    assert_eq!(always.decide().expect_err("demanded").code, "certificate-required");
+    let renewing = Case { role: Role::Admin, ..always };
+    assert_eq!(renewing.notice().expect("a warning").code, "signer-expired");
 }
 
 #[test]

@@ -50,6 +50,34 @@ impl Version {
         !self.0.pre.is_empty()
     }
 
+    /// Bytes that order as the versions do, for stores that compare bytes.
+    ///
+    /// Three numbers of eight bytes each; then 0xff for a release, or for a prerelease each identifier (0x01, its length
+    /// and its digits, or 0x02, its characters and 0x00) and at last 0x00. Source: semver.org 2.0.0, 11.
+    pub fn sort_key(&self) -> Vec<u8> {
+        let mut key = Vec::with_capacity(25);
+        for number in [self.0.major, self.0.minor, self.0.patch] {
+            key.extend_from_slice(&number.to_be_bytes());
+        }
+        if self.0.pre.is_empty() {
+            key.push(0xff);
+            return key;
+        }
+        for identifier in self.0.pre.split('.') {
+            if identifier.bytes().all(|b| b.is_ascii_digit()) {
+                // No leading zeros: more digits are a larger number. Versions are shorter than 256 bytes.
+                key.extend_from_slice(&[1, u8::try_from(identifier.len()).unwrap_or(u8::MAX)]);
+                key.extend_from_slice(identifier.as_bytes());
+            } else {
+                key.push(2);
+                key.extend_from_slice(identifier.as_bytes());
+                key.push(0);
+            }
+        }
+        key.push(0);
+        key
+    }
+
     /// The next patch version: `1.2.3` to `1.2.4`, and `1.2.3-rc.1` to `1.2.3`.
     pub fn next_patch(&self) -> Self {
         let mut next = self.0.clone();
@@ -76,6 +104,18 @@ impl fmt::Debug for Version {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn sort_keys_order_as_versions_do(
+            a in "[0-2]\\.[0-2]\\.(0|10|9)(-(0|9|10|a|a-b|rc)(\\.(0|1|10|a|b)){0,3})?",
+            b in "[0-2]\\.[0-2]\\.(0|10|9)(-(0|9|10|a|a-b|rc)(\\.(0|1|10|a|b)){0,3})?",
+        ) {
+            let (a, b) = (Version::parse(&a).expect("a version"), Version::parse(&b).expect("a version"));
+            prop_assert_eq!(a.cmp(&b), a.sort_key().cmp(&b.sort_key()), "{} {}", a, b);
+        }
+    }
 
     #[test]
     fn versions_order_by_semver() {

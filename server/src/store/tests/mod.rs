@@ -1,0 +1,6 @@
+//! The store as its callers see it, on real files.
+
+mod commits;
+mod faults;
+mod reads;
+mod world;

@@ -1,17 +1,15 @@
 //! A store in a temporary folder, and proposals that are short to write.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use gix::ObjectId;
-use skill_pool_domain::access::Role;
 use skill_pool_domain::digest::Sha256;
 use skill_pool_domain::journal::{Fold, Leaf, fold};
 use skill_pool_domain::names::{
     LeafIndex, MemberId, PluginName, RefName, RepositoryId, RepositoryName, TenantId, TenantName, Version,
 };
-use skill_pool_domain::registry::{Member, Registry, Visibility};
+use skill_pool_domain::registry::Registry;
 use skill_pool_domain::timestamp::Timestamp;
 use uuid::Uuid;
 
@@ -68,15 +66,16 @@ pub(super) fn main(old: u8, new: u8) -> RefUpdate {
 }
 
 pub(super) fn registry() -> Registry {
-    let members = BTreeMap::from([(mia(), Member { role: Role::Admin, groups: vec!["security".to_owned()] })]);
-    Registry {
-        tenant: tenant(),
-        title: "Acme".to_owned(),
-        description: String::new(),
-        visibility: Visibility::Private,
-        members,
-        yanks: BTreeMap::new(),
-    }
+    // From JSON, so that what is not said here has its default, as in a projection that an older program wrote.
+    let json = serde_json::json!({
+        "tenant": tenant(),
+        "title": "Acme",
+        "description": "",
+        "visibility": "private",
+        "members": { "mia": { "role": "admin", "groups": ["security"] } },
+        "yanks": {},
+    });
+    serde_json::from_value(json).expect("a registry")
 }
 
 pub(super) fn opened(folder: &Path, options: StoreOptions) -> Store {

@@ -13,4 +13,5 @@ pub mod pkt;
 pub mod receive;
 pub mod refs;
 pub mod repo;
+mod request_text;
 pub mod upload;

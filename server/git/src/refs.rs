@@ -36,6 +36,8 @@ pub struct RefSnapshot {
     pub head: Head,
     /// The refs, sorted by name, each once.
     pub refs: Vec<RefEntry>,
+    /// Refs that stand for another one, sorted by name; each is in `refs` as well. The registry makes none.
+    pub symrefs: Vec<(RefName, RefName)>,
 }
 
 /// See [`RefSnapshot::state`].
@@ -67,7 +69,32 @@ impl RefSnapshot {
             hasher.update(entry.name.as_str().as_bytes());
             hasher.update(b"\0");
         }
-        Self { state: StateKey(hasher.finish().0), head, refs }
+        Self { state: StateKey(hasher.finish().0), head, refs, symrefs: Vec::new() }
+    }
+
+    /// The same with refs that stand for others: pairs of a name and the name that it stands for.
+    pub fn with_symrefs(mut self, mut symrefs: Vec<(RefName, RefName)>) -> Self {
+        if symrefs.is_empty() {
+            return self;
+        }
+        symrefs.sort();
+        let mut hasher = skill_pool_domain::digest::Sha256Hasher::new();
+        hasher.update(&self.state.0);
+        for (name, target) in &symrefs {
+            hasher.update(name.as_str().as_bytes());
+            hasher.update(b"\0");
+            hasher.update(target.as_str().as_bytes());
+            hasher.update(b"\0");
+        }
+        self.state = StateKey(hasher.finish().0);
+        self.symrefs = symrefs;
+        self
+    }
+
+    /// The ref that `name` stands for, if it stands for another.
+    pub fn symref_target(&self, name: &RefName) -> Option<&RefName> {
+        let at = self.symrefs.binary_search_by(|(symref, _)| symref.cmp(name)).ok()?;
+        Some(&self.symrefs[at].1)
     }
 
     /// The ref called `name`.

@@ -49,6 +49,8 @@ pub struct RawEntry<'a> {
     pub size_bytes: u64,
     /// The zlib stream, whose checksum in the index was found right where the index has one.
     pub compressed: &'a [u8],
+    /// Where it begins, from the start of the pack.
+    pub data_at: usize,
 }
 
 /// See [`RawEntry::kind`].
@@ -126,7 +128,7 @@ impl Pack {
     ///
     /// # Errors
     /// [`ObjectError::Io`] with `NotFound` when the pack went away before it was read for the first time.
-    pub(super) fn data(&self) -> Result<&[u8], ObjectError> {
+    pub(crate) fn data(&self) -> Result<&[u8], ObjectError> {
         if let Some(data) = self.data.get() {
             return Ok(data);
         }
@@ -178,8 +180,7 @@ impl Pack {
         let header = self.entry(&id, offset)?;
         let data = self.data()?;
         let table = self.by_offset();
-        let next = table.partition_point(|(start, _)| *start <= offset);
-        let end = table.get(next).map_or(data.len() - TRAILER_BYTES, |(start, _)| *start as usize);
+        let end = self.end_of(offset)? as usize;
         let whole = data
             .get(offset as usize..end)
             .filter(|_| header.data_at as usize <= end)
@@ -199,7 +200,26 @@ impl Pack {
             }
         };
         let compressed = &whole[(header.data_at - offset) as usize..];
-        Ok(RawEntry { kind, size_bytes: header.size_bytes, compressed })
+        Ok(RawEntry { kind, size_bytes: header.size_bytes, compressed, data_at: header.data_at as usize })
+    }
+
+    /// How many bytes the entry at `position` of the index takes.
+    ///
+    /// # Errors
+    /// As [`Pack::raw_entry`], but nothing of the entry is read.
+    pub fn entry_bytes(&self, position: u32) -> Result<u64, ObjectError> {
+        let offset = self.offset_at(position);
+        Ok(self.end_of(offset)?.saturating_sub(offset))
+    }
+
+    /// Where the entry after the one at `offset` begins.
+    fn end_of(&self, offset: u64) -> Result<u64, ObjectError> {
+        let table = self.by_offset();
+        let next = table.partition_point(|(start, _)| *start <= offset);
+        match table.get(next) {
+            Some((start, _)) => Ok(*start),
+            None => Ok((self.data()?.len() - TRAILER_BYTES) as u64),
+        }
     }
 
     fn by_offset(&self) -> &[(u64, u32)] {

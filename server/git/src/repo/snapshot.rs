@@ -125,15 +125,18 @@ impl Snapshot {
 
     /// The pack that holds `id`, and its position there.
     pub fn packed(&self, id: &oid) -> Option<(&Arc<Pack>, u32)> {
+        let (at, position) = self.packed_at(id)?;
+        Some((&self.packs[at as usize], position))
+    }
+
+    /// As [`Snapshot::packed`], the pack by its place in [`Snapshot::packs`].
+    pub fn packed_at(&self, id: &oid) -> Option<(u32, u32)> {
         if !self.listed.is_empty()
-            && let Some((at, position)) = self.listed.get(id)
+            && let Some(place) = self.listed.get(id)
         {
-            return Some((&self.packs[*at as usize], *position));
+            return Some(*place);
         }
-        self.asked.iter().find_map(|at| {
-            let pack = &self.packs[*at as usize];
-            Some((pack, pack.position_of(id)?))
-        })
+        self.asked.iter().find_map(|at| Some((*at, self.packs[*at as usize].position_of(id)?)))
     }
 
     /// The files in which `id` may lie as a loose object. Most often none.

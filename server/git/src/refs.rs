@@ -1,9 +1,15 @@
 //! Refs as a reader sees them, and where they come from.
 
+mod folder;
+mod update;
+
 use std::sync::Arc;
 
 use gix_hash::ObjectId;
 use skill_pool_domain::names::RefName;
+
+pub use folder::FolderRefs;
+pub use update::{RefChange, RefChangeError, change_ref, set_head};
 
 /// One ref and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +101,19 @@ impl RefSnapshot {
     pub fn symref_target(&self, name: &RefName) -> Option<&RefName> {
         let at = self.symrefs.binary_search_by(|(symref, _)| symref.cmp(name)).ok()?;
         Some(&self.symrefs[at].1)
+    }
+
+    /// What is left when only some refs are visible. `repository` as for [`RefSnapshot::new`].
+    pub fn filtered(&self, repository: &[u8], mut is_visible: impl FnMut(&RefName) -> bool) -> Self {
+        let refs: Vec<RefEntry> = self.refs.iter().filter(|entry| is_visible(&entry.name)).cloned().collect();
+        let head = match &self.head {
+            Head::Symbolic(target) if !is_visible(target) => Head::Hidden,
+            head => head.clone(),
+        };
+        let shown = |name: &RefName| refs.binary_search_by(|entry| entry.name.cmp(name)).is_ok();
+        let pairs = self.symrefs.iter().filter(|(name, target)| shown(name) && shown(target));
+        let symrefs = pairs.cloned().collect();
+        Self::new(repository, head, refs).with_symrefs(symrefs)
     }
 
     /// The ref called `name`.

@@ -30,6 +30,7 @@ mod trees;
 
 pub use advertise::{Service, advertise};
 pub use cache::CacheOptions;
+pub(crate) use commits::parse_tag;
 pub use fetch::{Answer, AnswerStream, Ask, FetchError, Fetcher, error_packet};
 pub use options::{AdvertiseOptions, FilterRule, PackfileUri, PushOptions, UploadOptions, Version, WantRule};
 pub use pack::PackStream;

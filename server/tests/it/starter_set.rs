@@ -8,6 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
+use skill_pool_domain::gate::Policy;
+use skill_pool_domain::names::{MemberId, TenantName};
+use skill_pool_domain::push::Protection;
+use skill_pool_domain::registry::{CertificateDemand, Registry, Visibility, genesis};
+use skill_pool_domain::tree::{Mode, Tree, TreeFile};
 
 /// `registry-template/plugins`.
 fn plugins_folder() -> PathBuf {
@@ -72,6 +77,33 @@ fn git(folder: &Path, arguments: &[&str]) {
     let arguments: Vec<&str> = identity.into_iter().chain(arguments.iter().copied()).collect();
     let output = run(Path::new("git"), folder, &arguments, "");
     assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_template_makes_a_valid_registry() {
+    let folder = plugins_folder().parent().expect("the template").to_owned();
+    let in_registry = |path: &PathBuf| !path.starts_with(folder.join("plugins"));
+    let files = files(&folder).into_iter().filter(in_registry).map(|path| {
+        let content = fs::read(&path).expect("a file");
+        TreeFile {
+            path: path.strip_prefix(&folder).expect("inside").to_str().expect("text").as_bytes().to_vec(),
+            mode: Mode::File,
+            size_bytes: content.len() as u64,
+            content: Some(content),
+        }
+    });
+    let template = Tree::new(files.collect());
+    let tenant = "0192d5a0-0000-7000-8000-000000000001".parse().expect("an id");
+    let name = TenantName::parse("acme").expect("a name");
+    let admin = MemberId::parse("ana").expect("an id");
+    let first = genesis(&template, tenant, &name, &admin);
+    let registry = Registry::read(&first).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    assert_eq!((registry.tenant, registry.title.as_str()), (tenant, "acme"));
+    assert_eq!(registry.visibility, Visibility::Private);
+    // The values that policy.toml shows are the defaults, as it says.
+    assert_eq!(registry.gate, Policy::default());
+    assert_eq!(registry.protection, Protection::default());
+    assert_eq!(registry.certificates, CertificateDemand::default());
 }
 
 #[test]

@@ -62,7 +62,6 @@ impl GitConfig {
             number => number.parse::<i64>().ok().map(|number| number != 0),
         }
     }
-
 }
 
 fn unquote(value: &str) -> String {

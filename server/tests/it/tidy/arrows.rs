@@ -18,7 +18,8 @@ const ARROWS: &[Room] = &[
     Room { name: "store", may_import: &["domain", "git", "observe"] },
     Room { name: "followers", may_import: &["domain", "git", "store", "keys", "observe"] },
     Room { name: "services", may_import: &["domain", "git", "store", "keys", "followers", "observe"] },
-    Room { name: "web", may_import: &["domain", "services", "config", "observe"] },
+    // Of `keys` only fresh randomness for session ids: the secrets are in a value that `app` hands to services alone.
+    Room { name: "web", may_import: &["domain", "services", "keys", "config", "observe"] },
     Room { name: "admin", may_import: &["domain", "services", "config", "observe"] },
     Room { name: "demo", may_import: &["domain", "services", "admin", "app", "config", "keys", "observe"] },
     Room {

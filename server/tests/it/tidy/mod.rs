@@ -87,6 +87,10 @@ fn sql_lives_in_the_store() {
 fn pages_are_templates() {
     let mut wrong = Vec::new();
     for source in sources(&["server/src", "server/domain/src"]) {
+        // The one place where text that people wrote becomes markup, cleaned.
+        if source.path == "server/src/web/portal/markdown.rs" {
+            continue;
+        }
         for (line, text) in source.string_lines() {
             if ["</", "<div", "<p>", "<html", "<!doctype", "<table"].iter().any(|mark| text.contains(mark)) {
                 wrong.push(format!("{}:{line} builds HTML", source.path));

@@ -4,6 +4,7 @@
 //! quarantined set of objects. This crate knows repositories, never tenants: who may do what is decided by its caller,
 //! who hands in a [`refs::RefSnapshot`] that holds only what the reader may see.
 
+pub mod compose;
 pub mod history;
 pub mod ids;
 pub mod limits;

@@ -53,6 +53,8 @@ pub enum Problem {
     },
     /// Refused by a rule; the request itself was sound.
     Refused(Refusal),
+    /// Nobody may do this here, whatever the credential.
+    Forbidden(Refusal),
     /// Two requests wanted different things at once, or the thing is there already.
     Conflict(Refusal),
     /// The answer was not ready in time.
@@ -117,6 +119,7 @@ impl Problem {
             ),
             Self::Denied(Denied::Refused(refusal)) => refused(StatusCode::FORBIDDEN, refusal),
             Self::Refused(refusal) => refused(StatusCode::UNPROCESSABLE_ENTITY, refusal),
+            Self::Forbidden(refusal) => refused(StatusCode::FORBIDDEN, refusal),
             Self::Conflict(refusal) => refused(StatusCode::CONFLICT, refusal),
             Self::Path(error) => plain(
                 StatusCode::BAD_REQUEST,

@@ -92,6 +92,8 @@ pub static ROUTES: &[Route] = &[
     route!(POST "sign-in", Anybody, Short, sign_in::submit),
     route!(POST "sign-out", Anybody, Short, sign_in::sign_out),
     route!(GET "api/v1/whoami", Readers, Short, api::whoami::show),
+    route!(GET "git/{*path}", Handler, Own, super::git::handle),
+    route!(POST "git/{*path}", Handler, Own, super::git::handle),
 ];
 
 /// The web application: what the listener, or a test, drives.

@@ -20,6 +20,14 @@ use super::portal::render::Templates;
 use super::router::router;
 use super::session::{SessionId, Sessions, set_cookie};
 use super::site::{Directory, Site};
+use crate::keys::{Keys, WhenAbsent};
+use crate::services::door::Door;
+use crate::services::git::Git;
+use crate::store::{DataFolder, Store, StoreOptions};
+use skill_pool_domain::timestamp::Timestamp;
+use skill_pool_git::limits::{ReceiveLimits, UploadLimits};
+use skill_pool_git::repo::{RepoCache, RepoOptions};
+use skill_pool_git::upload::{CacheOptions, Fetcher};
 
 /// Two private tenants, `acme` and `globex`, and a public one, `agora`; tokens are `<tenant>-<role>`.
 struct Table;
@@ -69,10 +77,25 @@ fn site() -> Arc<Site> {
         proxies: TrustedProxies::default(),
         directory: Arc::new(Table),
         sessions: Sessions::default(),
+        git: git(),
         templates: Templates::new(None),
         request_time_max: Duration::from_secs(5),
         stopping: AtomicBool::new(false),
     })
+}
+
+/// A registry without repositories.
+fn git() -> Arc<Git> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = DataFolder::new(folder.path());
+    let clock = || Timestamp::from_seconds(1_790_000_000);
+    let store = Arc::new(Store::open(&data, StoreOptions::default(), clock()).expect("a store"));
+    let keys = Arc::new(Keys::open(&data.keys(), WhenAbsent::Make).expect("keys"));
+    let repositories = Arc::new(RepoCache::new(RepoOptions::default(), 4));
+    let parts = (Arc::clone(&store), Arc::clone(&repositories), Arc::clone(&keys), data.clone());
+    let door = Arc::new(Door::new(parts.0, parts.1, parts.2, parts.3, ReceiveLimits::default(), clock));
+    let fetcher = Fetcher::new(&CacheOptions::default());
+    Arc::new(Git::new(store, repositories, keys, data, door, fetcher, UploadLimits::default(), clock))
 }
 
 async fn send(site: &Arc<Site>, request: Request<Body>) -> Response<Body> {

@@ -12,6 +12,7 @@ use skill_pool_domain::token::TokenHash;
 use super::peer::TrustedProxies;
 use super::portal::render::Templates;
 use super::session::Sessions;
+use crate::services::git::Git;
 
 /// See the module.
 pub struct Site {
@@ -23,6 +24,8 @@ pub struct Site {
     pub directory: Arc<dyn Directory>,
     /// People who signed in.
     pub sessions: Sessions,
+    /// Repositories, served.
+    pub git: Arc<Git>,
     /// How pages look.
     pub templates: Templates,
     /// For an answer that is not a stream.

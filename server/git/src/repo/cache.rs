@@ -38,6 +38,11 @@ impl RepoCache {
         Ok(repo)
     }
 
+    /// The repository in `folder` if it is open. Never touches the disk.
+    pub fn opened(&self, folder: &Path) -> Option<Arc<Repo>> {
+        self.repos.lock().get(&folder.to_owned()).cloned()
+    }
+
     /// Forgets the repository in `folder`, which was or will be removed.
     pub fn forget(&self, folder: &Path) {
         self.repos.lock().remove(&folder.to_owned());

@@ -4,47 +4,34 @@
 
 use http::Method;
 use skill_pool_domain::names::RepositoryName;
+use skill_pool_git::upload::Service;
 
-/// Which of git's two services.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Service {
-    /// Reading: `git-upload-pack`.
-    UploadPack,
-    /// Writing: `git-receive-pack`.
-    ReceivePack,
+/// Content types of one service.
+pub trait ContentTypes {
+    /// Of `info/refs`.
+    fn advertisement_type(self) -> &'static str;
+    /// Of a request's body.
+    fn request_type(self) -> &'static str;
+    /// Of the answer to a POST.
+    fn result_type(self) -> &'static str;
 }
 
-impl Service {
-    /// The name in paths, queries and content types.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::UploadPack => "git-upload-pack",
-            Self::ReceivePack => "git-receive-pack",
-        }
-    }
-
-    fn parse(name: &str) -> Option<Self> {
-        [Self::UploadPack, Self::ReceivePack].into_iter().find(|service| service.as_str() == name)
-    }
-
-    /// Content type of `info/refs`.
-    pub fn advertisement_type(self) -> &'static str {
+impl ContentTypes for Service {
+    fn advertisement_type(self) -> &'static str {
         match self {
             Self::UploadPack => "application/x-git-upload-pack-advertisement",
             Self::ReceivePack => "application/x-git-receive-pack-advertisement",
         }
     }
 
-    /// Content type of a request's body.
-    pub fn request_type(self) -> &'static str {
+    fn request_type(self) -> &'static str {
         match self {
             Self::UploadPack => "application/x-git-upload-pack-request",
             Self::ReceivePack => "application/x-git-receive-pack-request",
         }
     }
 
-    /// Content type of the answer to a POST.
-    pub fn result_type(self) -> &'static str {
+    fn result_type(self) -> &'static str {
         match self {
             Self::UploadPack => "application/x-git-upload-pack-result",
             Self::ReceivePack => "application/x-git-receive-pack-result",
@@ -100,7 +87,7 @@ impl GitRequest {
             let mut services = query.unwrap_or("").split('&').filter_map(|pair| pair.strip_prefix("service="));
             return match (services.next(), services.next()) {
                 (None, _) => Err(NotGit::Dumb),
-                (Some(name), None) => match Service::parse(name) {
+                (Some(name), None) => match Service::from_name(name) {
                     Some(service) => Ok(Self { repository, service, phase: Phase::Advertise }),
                     None => Err(NotGit::UnknownService),
                 },
@@ -108,7 +95,7 @@ impl GitRequest {
             };
         }
         let (path, last) = path.rsplit_once('/').ok_or(NotGit::NotFound)?;
-        let service = Service::parse(last).ok_or(NotGit::NotFound)?;
+        let service = Service::from_name(last).ok_or(NotGit::NotFound)?;
         let repository = repository(path)?;
         if method != Method::POST {
             return Err(NotGit::Method("POST"));

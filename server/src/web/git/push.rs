@@ -1,0 +1,90 @@
+//! Writing over git's protocol.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::Response;
+use skill_pool_domain::access::{Granted, Push};
+use skill_pool_git::receive::commands::{HeadError, HeadReader, Parsed};
+use skill_pool_git::upload::Service;
+use tokio::sync::Semaphore;
+
+use super::body::{self, Encoding, Taken};
+use super::request::ContentTypes;
+use super::{expect_type, version, whole};
+use crate::services::git::Git;
+use crate::web::call::Call;
+use crate::web::problem::Problem;
+
+/// Pushes that were received whole and are judged at the same time. Each may take some 40 MiB when it is hostile.
+static JUDGED: Semaphore = Semaphore::const_new(4);
+/// Pushes that stream in at the same time, each on a thread of its own.
+static STREAMED: Semaphore = Semaphore::const_new(4);
+/// What is read of a refused push so that its client gets to read the answer.
+const DRAINED_BYTES_MAX: u64 = 64 << 20;
+/// Bytes read at once while the head of a push comes in.
+const STEP_BYTES: usize = 8 << 10;
+
+/// `GET …/info/refs?service=git-receive-pack`
+pub fn advertise(call: &Call, proof: &Granted<Push>) -> Result<Response<Body>, Problem> {
+    let bytes = call.site.git.advertise_push(proof, version(call.headers()))?;
+    Ok(whole(Service::ReceivePack.advertisement_type(), bytes))
+}
+
+/// `POST …/git-receive-pack`
+pub async fn exchange(mut call: Call, proof: Granted<Push>) -> Result<Response<Body>, Problem> {
+    expect_type(call.headers(), Service::ReceivePack.request_type())?;
+    let encoding = Encoding::of(call.headers())?;
+    let git = Arc::clone(&call.site.git);
+    let limits = *git.door().limits();
+    let bytes_max = limits.pack_bytes_max + limits.commands_bytes_max as u64 + (1 << 20);
+    let taken = body::take(std::mem::replace(&mut call.body, Body::empty()), bytes_max).await?;
+    let bases = call.site.addresses.bases(proof.tenant_name());
+    let slots = match taken {
+        Taken::Whole(_) => &JUDGED,
+        Taken::Stream(_) => &STREAMED,
+    };
+    let permit = slots.acquire().await.map_err(Problem::internal)?;
+    let done = tokio::task::spawn_blocking(move || {
+        let mut reader = body::reader(taken, encoding, bytes_max);
+        let done = serve(&git, &proof, &mut reader, &bases);
+        // A client that is still sending would not read the answer.
+        let _ = std::io::copy(&mut reader.take(DRAINED_BYTES_MAX), &mut std::io::sink());
+        drop(permit);
+        done
+    });
+    Ok(whole(Service::ReceivePack.result_type(), done.await.map_err(Problem::internal)??))
+}
+
+fn serve(git: &Git, proof: &Granted<Push>, reader: &mut dyn Read, bases: &[String]) -> Result<Vec<u8>, Problem> {
+    let limits = git.door().limits();
+    let mut head = HeadReader::new(limits);
+    let mut buffer = vec![0; STEP_BYTES];
+    loop {
+        let read = reader.read(&mut buffer).map_err(|error| broken(&error))?;
+        if read == 0 {
+            return Err(malformed(&head.end()));
+        }
+        match head.feed(&buffer[..read]).map_err(|error| malformed(&error))? {
+            None => {}
+            // The client tries its credential before it sends a large push.
+            Some((Parsed::Probe, _)) => return Ok(Vec::new()),
+            Some((Parsed::Push(head), rest)) => {
+                return Ok(git.push(proof, *head, rest.as_slice().chain(reader), bases));
+            }
+        }
+    }
+}
+
+fn malformed(error: &HeadError) -> Problem {
+    Problem::Malformed(error.to_string())
+}
+
+fn broken(error: &std::io::Error) -> Problem {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<body::BodyError>()) {
+        Some(body::BodyError::TooLarge { limit_bytes }) => Problem::TooLarge { limit_bytes: *limit_bytes },
+        Some(body::BodyError::TooSlow) => Problem::TooSlow,
+        _ => Problem::Malformed(format!("the request cannot be read: {error}")),
+    }
+}

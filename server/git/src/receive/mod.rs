@@ -4,12 +4,13 @@
 //!
 //! - `commands`: the head of the request. `report`: the answer.
 //! - `pack`: the pack as it arrives. `fsck`: what an object may be.
-//! - `quarantine`: the received objects. `store`: how they are kept.
+//! - `quarantine`: the received objects. `store`: how they are kept. `edit`: objects that the server makes.
 //! - `connectivity`: whether all that a ref reaches is there. `trees`, `facts`, `link`: what trees hold and amount to.
 //!   `reachable`: what a pusher may read.
 
 pub mod commands;
 mod connectivity;
+mod edit;
 mod facts;
 pub mod fsck;
 mod link;
@@ -22,6 +23,7 @@ pub mod text;
 mod trees;
 
 pub use connectivity::{Connectivity, ConnectivityError, Tip};
+pub use edit::{Change, EditError, Identity, commit_bytes, edit_tree};
 pub use facts::FactsCache;
 pub use pack::{Bases, Deadline, ReceiveError};
 pub use quarantine::{Quarantine, Reached, receive_pack};

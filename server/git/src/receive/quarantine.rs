@@ -114,9 +114,13 @@ impl Quarantine {
         let disk = |source| ReceiveError::Spool { source };
         let entry = pack::append_whole(&mut self.spool, id, kind, content).map_err(disk)?;
         self.spool.flush().map_err(disk)?;
+        let number = self.entries.len() as u32;
         self.entries.push(entry);
         self.checksum = None;
-        self.sort();
+        match self.place(&id) {
+            Ok(at) => self.order[at] = number,
+            Err(at) => self.order.insert(at, number),
+        }
         Ok(id)
     }
 
@@ -147,8 +151,11 @@ impl Quarantine {
     }
 
     fn find(&self, id: &oid) -> Option<u32> {
-        let at = self.order.binary_search_by(|number| self.entries[*number as usize].id.as_ref().cmp(id)).ok()?;
-        Some(self.order[at])
+        Some(self.order[self.place(id).ok()?])
+    }
+
+    fn place(&self, id: &oid) -> Result<usize, usize> {
+        self.order.binary_search_by(|number| self.entries[*number as usize].id.as_ref().cmp(id))
     }
 
     /// Of entries with one id the least deep is found: a delta's base then always is less deep than the delta itself,

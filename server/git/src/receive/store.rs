@@ -11,7 +11,7 @@ use gix_hash::ObjectId;
 use gix_object::Kind;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::pack::{self, ReceiveError, TEMPORARY_PREFIX};
+use super::pack::{ReceiveError, TEMPORARY_PREFIX, TemporaryFile};
 use super::quarantine::{Quarantine, Reached};
 use crate::objects::ObjectError;
 use crate::repo::Repo;
@@ -88,9 +88,12 @@ impl Quarantine {
             let path = path.to_owned();
             move |source| KeepError::Io { what, path, source }
         };
-        let pack = sealed.spool.into_synced_file(&folder).map_err(io("write and sync", &pack_path))?;
+        let pack = sealed.spool.into_file(&folder).map_err(io("write", &pack_path))?;
         let prefix = format!("{TEMPORARY_INDEX_PREFIX}{name}_");
-        let index = pack::write_synced(&folder, &prefix, &sealed.index).map_err(io("write and sync", &index_path))?;
+        let index = TemporaryFile::write(&folder, &prefix, &sealed.index).map_err(io("write", &index_path))?;
+        // Both are written before one is synced: file systems then often commit them together.
+        pack.sync().map_err(io("sync", &pack_path))?;
+        index.sync().map_err(io("sync", &index_path))?;
         // Both files are synced, neither has its name yet. Dying here leaves two temporary files.
         {
             let _held = lock_names(&folder);

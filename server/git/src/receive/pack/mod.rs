@@ -25,12 +25,11 @@ use gix_object::Kind;
 pub use error::ReceiveError;
 pub use resolve::Bases;
 pub use source::Deadline;
-pub(super) use spool::TEMPORARY_PREFIX;
 
 pub(super) use delta::apply as apply_delta;
 pub(super) use resolve::{StreamReader, append_whole};
 pub(super) use scan::{Entry, NONE};
-pub(super) use spool::{Spool, write_synced};
+pub(super) use spool::{Spool, TEMPORARY_PREFIX, TemporaryFile};
 pub(super) use write::{Sealed, finish, seal};
 
 use crate::limits::ReceiveLimits;

@@ -1,7 +1,7 @@
 //! Where the bytes of a pack wait: in memory while it is small, else in a file that vanishes with its owner.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +20,7 @@ pub struct Spool {
     length: u64,
     /// All bytes, or those behind the file's end that were not written yet.
     memory: Vec<u8>,
-    file: Option<(File, TemporaryFile)>,
+    file: Option<TemporaryFile>,
 }
 
 impl Spool {
@@ -56,8 +56,8 @@ impl Spool {
     /// # Errors
     /// When the file cannot be written.
     pub fn flush(&mut self) -> io::Result<()> {
-        if let Some((file, _)) = &mut self.file {
-            file.write_all(&self.memory)?;
+        if let Some(file) = &mut self.file {
+            file.file.write_all(&self.memory)?;
             self.memory.clear();
             self.memory.shrink_to(WRITE_BYTES);
         }
@@ -71,72 +71,77 @@ impl Spool {
     /// When the file cannot be read, or the range lies outside.
     pub fn chunk<'a>(&'a self, start: u64, end: u64, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
         let outside = || io::Error::new(io::ErrorKind::UnexpectedEof, "a range behind the spool's end");
-        let Some((file, _)) = &self.file else {
+        let Some(file) = &self.file else {
             let (Ok(start), Ok(end)) = (usize::try_from(start), usize::try_from(end)) else { return Err(outside()) };
             return self.memory.get(start..end).ok_or_else(outside);
         };
         let wanted = end.checked_sub(start).ok_or_else(outside)?;
         let wanted = buffer.len().min(usize::try_from(wanted).unwrap_or(usize::MAX));
-        file.read_exact_at(&mut buffer[..wanted], start)?;
+        file.file.read_exact_at(&mut buffer[..wanted], start)?;
         Ok(&buffer[..wanted])
     }
 
-    /// Makes a synced file of it in `folder`, on which the caller renames it. A spool that is a file in that folder
-    /// already only has to be synced.
+    /// Makes a file of it in `folder`, which the caller syncs and renames. A spool that is a file in that folder already
+    /// becomes that file.
     ///
     /// # Errors
-    /// When the file cannot be made, written or synced.
-    pub fn into_synced_file(mut self, folder: &Path) -> io::Result<TemporaryFile> {
+    /// When the file cannot be made or written.
+    pub fn into_file(mut self, folder: &Path) -> io::Result<TemporaryFile> {
         self.flush()?;
         let same_folder = self.folder == folder;
         match self.file.take() {
-            Some((file, temporary)) if same_folder => {
-                file.sync_all()?;
-                Ok(temporary)
+            Some(file) if same_folder => Ok(file),
+            Some(mut file) => {
+                let mut copy = TemporaryFile::create(folder, TEMPORARY_PREFIX)?;
+                file.file.rewind()?;
+                io::copy(&mut file.file, &mut copy.file)?;
+                Ok(copy)
             }
-            Some((_file, temporary)) => {
-                let (mut copy, target) = TemporaryFile::create(folder, TEMPORARY_PREFIX)?;
-                io::copy(&mut File::open(&temporary.path)?, &mut copy)?;
-                copy.sync_all()?;
-                Ok(target)
-            }
-            None => write_synced(folder, TEMPORARY_PREFIX, &self.memory),
+            None => TemporaryFile::write(folder, TEMPORARY_PREFIX, &self.memory),
         }
     }
-}
-
-/// Writes `bytes` to a new file in `folder` whose name begins with `prefix`, and syncs it.
-///
-/// # Errors
-/// When the file cannot be made, written or synced; nothing is left then.
-pub fn write_synced(folder: &Path, prefix: &str, bytes: &[u8]) -> io::Result<TemporaryFile> {
-    let (mut file, temporary) = TemporaryFile::create(folder, prefix)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    Ok(temporary)
 }
 
 /// A file that is removed when this value is dropped, unless it was given its final name.
 #[derive(Debug)]
 pub struct TemporaryFile {
     path: PathBuf,
+    file: File,
     kept: bool,
 }
 
 impl TemporaryFile {
-    fn create(folder: &Path, prefix: &str) -> io::Result<(File, Self)> {
+    fn create(folder: &Path, prefix: &str) -> io::Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         loop {
             // The process id tells two servers' files apart, the count two files of one server.
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let path = folder.join(format!("{prefix}{:x}_{count:x}", std::process::id()));
             match OpenOptions::new().read(true).write(true).create_new(true).mode(0o444).open(&path) {
-                Ok(file) => return Ok((file, Self { path, kept: false })),
+                Ok(file) => return Ok(Self { path, file, kept: false }),
                 // Left by an earlier process that had the same id.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Writes `bytes` to a new file in `folder` whose name begins with `prefix`.
+    ///
+    /// # Errors
+    /// When the file cannot be made or written; nothing is left then.
+    pub fn write(folder: &Path, prefix: &str, bytes: &[u8]) -> io::Result<Self> {
+        let mut file = Self::create(folder, prefix)?;
+        file.file.write_all(bytes)?;
+        Ok(file)
+    }
+
+    /// Makes the content survive a power cut.
+    ///
+    /// # Errors
+    /// When it cannot be synced.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
     }
 
     /// Gives the file its final name.
@@ -189,7 +194,9 @@ mod tests {
         for (size, target) in [(10, from.path()), (3 << 20, from.path()), (3 << 20, to.path()), (10, to.path())] {
             let mut spool = Spool::new(from.path());
             spool.append(&vec![7; size]).expect("append");
-            spool.into_synced_file(target).expect("file").rename_to(&target.join("kept")).expect("rename");
+            let file = spool.into_file(target).expect("file");
+            file.sync().expect("sync");
+            file.rename_to(&target.join("kept")).expect("rename");
             assert_eq!(std::fs::read(target.join("kept")).expect("read"), vec![7; size]);
             assert_eq!(std::fs::read_dir(target).expect("list").count(), 1);
         }

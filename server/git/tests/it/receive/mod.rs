@@ -3,5 +3,6 @@
 mod bombs;
 mod connect;
 mod craft;
+mod keep;
 mod packs;
 mod target;

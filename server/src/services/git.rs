@@ -21,7 +21,7 @@ use skill_pool_git::upload::{
 };
 
 use super::door::Door;
-use crate::keys::{self, Keys, KeysError};
+use crate::keys::{self, Keys, KeysError, SigningKey};
 use crate::store::{DataFolder, RepositoryRefs, Store, StoreError};
 
 /// What serving works with. One for the process.
@@ -87,6 +87,11 @@ impl Git {
     /// The door that pushes go through.
     pub fn door(&self) -> &Arc<Door> {
         &self.door
+    }
+
+    /// The registry's own key, which signs release tags.
+    pub fn signing_key(&self) -> &SigningKey {
+        self.keys.signing()
     }
 
     /// Looks a repository up. Answers from memory when it was asked for lately.

@@ -91,6 +91,7 @@ pub static ROUTES: &[Route] = &[
     route!(GET "sign-in", Anybody, Short, sign_in::show),
     route!(POST "sign-in", Anybody, Short, sign_in::submit),
     route!(POST "sign-out", Anybody, Short, sign_in::sign_out),
+    route!(GET "api/v1/signing-key", Readers, Short, api::signing_key::show),
     route!(GET "api/v1/whoami", Readers, Short, api::whoami::show),
     route!(GET "git/{*path}", Handler, Own, super::git::handle),
     route!(POST "git/{*path}", Handler, Own, super::git::handle),

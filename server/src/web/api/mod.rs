@@ -1,5 +1,6 @@
 //! The JSON API below `/t/<tenant>/api/v1`. One file a noun; each handler has one line in the router's list.
 
+pub mod signing_key;
 pub mod whoami;
 
 use axum::body::Body;

@@ -95,7 +95,7 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Reply {
             if !has_type(request.headers(), service) {
                 return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported media type");
             }
-            push::answer(site, opened, version, request).await
+            push::answer(site, opened, request).await
         }
         _ => refuse(StatusCode::METHOD_NOT_ALLOWED, "method not allowed"),
     }
@@ -192,10 +192,10 @@ pub fn reply(status: StatusCode, content_type: &'static str, body: BoxBody<Bytes
     let mut reply = Response::new(body);
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(EXPIRES, HeaderValue::from_static("Fri, 01 Jan 1980 00:00:00 GMT"));
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, max-age=0, must-revalidate"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     reply
 }
 

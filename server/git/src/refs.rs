@@ -9,7 +9,7 @@ use gix_hash::ObjectId;
 use skill_pool_domain::names::RefName;
 
 pub use folder::FolderRefs;
-pub use update::{RefChange, RefChangeError, change_ref, set_head};
+pub use update::{RefChange, RefChangeError, change_ref, change_refs, set_head};
 
 /// One ref and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -60,32 +60,60 @@ pub enum RefChangeError {
 /// # Errors
 /// [`RefChangeError`]; nothing has moved then.
 pub fn change_ref(folder: &Path, change: &RefChange) -> Result<(), RefChangeError> {
-    let path = folder.join(change.name.as_str());
-    let packed = read_packed(folder)?;
-    check_name(folder, &change.name, &packed, change.new.is_some())?;
-    make_folders(&path)?;
-    let lock = Lock::take(&path)?;
-    let present = read_loose(&path).or_else(|| packed.iter().find(|(name, _)| *name == change.name).map(|(_, id)| *id));
-    if present != change.old {
-        return Err(RefChangeError::Stale { name: change.name.clone(), value: present });
-    }
-    match change.new {
-        Some(id) => lock.commit(format!("{id}\n").as_bytes()),
-        None => {
-            // The packed value first: were the file gone before, the old value would show through it.
-            if packed.iter().any(|(name, _)| *name == change.name) {
-                remove_packed(folder, &change.name)?;
-            }
-            match fs::remove_file(&path) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(RefChangeError::Io { path, source }),
-            }
-            sync_parent(&path)?;
-            drop(lock);
-            remove_empty_folders(folder, &path);
-            Ok(())
+    Prepared::new(folder, change)?.commit()
+}
+
+/// Moves several refs, none unless each can be moved. A crash in between leaves some moved and some not: files can do no
+/// better.
+///
+/// # Errors
+/// [`RefChangeError`] of the first that cannot be moved.
+pub fn change_refs(folder: &Path, changes: &[RefChange]) -> Result<(), RefChangeError> {
+    let prepared: Result<Vec<_>, _> = changes.iter().map(|change| Prepared::new(folder, change)).collect();
+    prepared?.into_iter().try_for_each(Prepared::commit)
+}
+
+/// A ref that is locked and has the value it must have.
+struct Prepared<'a> {
+    folder: &'a Path,
+    change: &'a RefChange,
+    path: PathBuf,
+    lock: Lock,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(folder: &'a Path, change: &'a RefChange) -> Result<Self, RefChangeError> {
+        let path = folder.join(change.name.as_str());
+        let packed = read_packed(folder)?;
+        check_name(folder, &change.name, &packed, change.new.is_some())?;
+        make_folders(&path)?;
+        let lock = Lock::take(&path)?;
+        let in_packed = || packed.iter().find(|(name, _)| *name == change.name).map(|(_, id)| *id);
+        let present = read_loose(&path).or_else(in_packed);
+        if present != change.old {
+            return Err(RefChangeError::Stale { name: change.name.clone(), value: present });
         }
+        Ok(Self { folder, change, path, lock })
+    }
+
+    fn commit(self) -> Result<(), RefChangeError> {
+        let Self { folder, change, path, lock } = self;
+        if let Some(id) = change.new {
+            return lock.commit(format!("{id}\n").as_bytes());
+        }
+        // The packed value first: were the file gone before, the old value would show through it.
+        if read_packed(folder)?.iter().any(|(name, _)| *name == change.name) {
+            remove_packed(folder, &change.name)?;
+        }
+        match fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(RefChangeError::Io { path, source }),
+        }
+        sync_parent(&path)?;
+        drop(lock);
+        remove_empty_folders(folder, &path);
+        Ok(())
     }
 }
 

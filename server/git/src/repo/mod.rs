@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use gix_hash::oid;
+use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 use parking_lot::Mutex;
 
@@ -34,6 +34,12 @@ pub use read::BaseCache;
 pub use snapshot::Snapshot;
 
 use crate::objects::{ObjectError, Objects};
+
+/// The id of the tree without entries.
+const EMPTY_TREE: ObjectId = ObjectId::Sha1([
+    0x4b, 0x82, 0x5d, 0xc6, 0x42, 0xcb, 0x6e, 0xb9, 0xa0, 0x60, 0xe5, 0x4b, 0xf8, 0xd6, 0x92, 0x88, 0xfb, 0xee, 0x49,
+    0x04,
+]);
 
 /// How repositories are opened. Cheap to clone; clones share the cache.
 #[derive(Clone)]
@@ -184,13 +190,20 @@ impl Repo {
     }
 }
 
+/// The tree without entries is there whether it was stored or not, as in git.
+fn without_storage(id: &oid) -> Option<Kind> {
+    (*id == *EMPTY_TREE).then_some(Kind::Tree)
+}
+
 impl Objects for Repo {
     fn read(&self, id: &oid, out: &mut Vec<u8>) -> Result<Option<Kind>, ObjectError> {
-        self.ask(|snapshot| snapshot.read(id, &self.options, out))
+        let found = self.ask(|snapshot| snapshot.read(id, &self.options, out))?;
+        Ok(found.or_else(|| without_storage(id)))
     }
 
     fn header(&self, id: &oid) -> Result<Option<(Kind, u64)>, ObjectError> {
-        self.ask(|snapshot| snapshot.header(id, &self.options))
+        let found = self.ask(|snapshot| snapshot.header(id, &self.options))?;
+        Ok(found.or_else(|| Some((without_storage(id)?, 0))))
     }
 
     fn contains(&self, id: &oid) -> Result<bool, ObjectError> {
@@ -198,7 +211,7 @@ impl Objects for Repo {
             let there = snapshot.packed(id).is_some() || snapshot.loose(id).any(|path| path.is_file());
             Ok(there.then_some(()))
         })?;
-        Ok(found.is_some())
+        Ok(found.is_some() || without_storage(id).is_some())
     }
 }
 

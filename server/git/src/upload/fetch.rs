@@ -138,7 +138,7 @@ impl From<RequestError> for FetchError {
 /// `text` as a git client shows it: `fatal: remote error: …`. Control characters in it were escaped by its maker.
 pub fn error_packet(text: &str) -> Bytes {
     let mut out = Vec::new();
-    pkt::write_line(&mut out, &format!("ERR {text}"));
+    pkt::write(&mut out, format!("ERR {text}").as_bytes());
     out.into()
 }
 

@@ -35,6 +35,10 @@ fn check_all(world: &World, git_folder: &Path, repo: &Repo) {
     let absent = ObjectId::from_hex(b"0123456789012345678901234567890123456789").expect("id");
     assert!(repo.read(&absent, &mut out).expect("a miss is no error").is_none());
     assert!(repo.header(&absent).expect("a miss is no error").is_none());
+    let empty_tree = ObjectId::empty_tree(gix_hash::Kind::Sha1);
+    assert!(repo.contains(&empty_tree).expect("contains"), "stored nowhere, and there all the same");
+    assert_eq!(repo.read(&empty_tree, &mut out).expect("read"), Some(gix_object::Kind::Tree));
+    assert!(out.is_empty());
 }
 
 fn open(folder: &Path) -> Repo {

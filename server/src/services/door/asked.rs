@@ -97,6 +97,11 @@ impl Asked {
         for one in self.open() {
             let Some(name) = one.name.clone() else { continue };
             let present = arrival.refs.get(&name).map(|entry| entry.id);
+            if one.command.old.is_none() && one.command.new.is_none() {
+                let message = "this command neither creates, moves nor deletes the ref";
+                one.stop(Refusal::new("nothing-to-do", message, "name a commit: git push origin HEAD:<branch>"));
+                continue;
+            }
             // Whether a move loses history is known only once the objects are here.
             let change = match (one.command.old, one.command.new) {
                 (_, None) => RefChange::Delete,
@@ -134,9 +139,10 @@ impl Asked {
                             message,
                             "push a commit: git push origin HEAD:<branch>",
                         ));
-                    } else if tip.peeled_kind != Kind::Commit {
-                        let message = format!("tags here point at commits, and this one at a {}", tip.peeled_kind);
-                        one.stop(Refusal::new("tag-not-commit", message, "tag a commit: git tag <name> <commit>"));
+                    } else if !matches!(tip.peeled_kind, Kind::Commit | Kind::Tree) {
+                        let message =
+                            format!("tags here point at commits or trees, and this one at a {}", tip.peeled_kind);
+                        one.stop(Refusal::new("tag-not-tree", message, "tag a commit: git tag <name> <commit>"));
                     }
                 }
             }

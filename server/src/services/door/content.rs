@@ -8,7 +8,7 @@ use skill_pool_domain::refusal::Refusal;
 use skill_pool_domain::tree::{self, Tree};
 use skill_pool_git::history::{self, Contents, HistoryError, TreeBounds};
 use skill_pool_git::lru::Lru;
-use skill_pool_git::objects::Objects;
+use skill_pool_git::objects::{Kind, Objects};
 
 use super::arrival::Arrival;
 use super::judge::Stopped;
@@ -60,7 +60,7 @@ pub fn read(
     whole: bool,
 ) -> Result<Content, Refusal> {
     let bounds = bounds(door, arrival);
-    let root = history::root_tree_id(objects, &commit).map_err(|error| refusal(&error))?;
+    let root = root(objects, commit)?;
     let contents = if whole { Contents::All } else { Contents::Links };
     let tree = history::read_tree(objects, &root, &bounds, contents).map_err(|error| refusal(&error))?;
     let digest = digest_of_tree(door, arrival, objects, root, &bounds)?;
@@ -72,8 +72,17 @@ pub fn read(
 /// # Errors
 /// As [`read`].
 pub fn digest(door: &Door, arrival: &Arrival, objects: &dyn Objects, commit: ObjectId) -> Result<Sha256, Stopped> {
-    let root = history::root_tree_id(objects, &commit).map_err(|error| refusal(&error))?;
+    let root = root(objects, commit)?;
     Ok(digest_of_tree(door, arrival, objects, root, &bounds(door, arrival))?)
+}
+
+/// The tree of a commit; a tree, which a tag may point at, is its own.
+fn root(objects: &dyn Objects, id: ObjectId) -> Result<ObjectId, Refusal> {
+    let kind = objects.header(&id).map_err(|error| words::internal("could not read the pushed tree", &error))?;
+    match kind {
+        Some((Kind::Tree, _)) => Ok(id),
+        _ => history::root_tree_id(objects, &id).map_err(|error| refusal(&error)),
+    }
 }
 
 fn digest_of_tree(

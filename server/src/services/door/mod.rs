@@ -90,7 +90,8 @@ impl Door {
         // refused before its pack is read.
         let signed = match signed::check(self, &arrival, &mut head, addresses) {
             Ok(signed) => signed,
-            Err(refusal) => return Report::refused(&head.commands, false, &refusal),
+            // Commands that stand in an unreadable certificate cannot be answered one by one.
+            Err(refusal) => return Report::refused(&head.commands, head.commands.is_empty(), &refusal),
         };
         let atomic = head.capabilities.atomic;
         let mut asked = Asked::new(head.commands.clone());

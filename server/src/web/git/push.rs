@@ -69,7 +69,11 @@ fn serve(git: &Git, proof: &Granted<Push>, reader: &mut dyn Read, bases: &[Strin
         match head.feed(&buffer[..read]).map_err(|error| malformed(&error))? {
             None => {}
             // The client tries its credential before it sends a large push.
-            Some((Parsed::Probe, _)) => return Ok(Vec::new()),
+            Some((Parsed::Probe, rest)) => {
+                let more = !rest.is_empty() || reader.read(&mut buffer).map_err(|error| broken(&error))? > 0;
+                let words = "a push begins with its commands, and this one with a flush packet";
+                return if more { Err(Problem::Malformed(words.to_owned())) } else { Ok(Vec::new()) };
+            }
             Some((Parsed::Push(head), rest)) => {
                 return Ok(git.push(proof, *head, rest.as_slice().chain(reader), bases));
             }

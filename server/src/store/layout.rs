@@ -1,8 +1,7 @@
 //! Where things lie in the data folder. Nobody else puts these paths together.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use skill_pool_domain::names::{RepositoryName, TenantName};
@@ -63,56 +62,6 @@ impl DataFolder {
             }
         }
     }
-
-    /// Makes the folder, synced and for its owner alone, and takes the lock that says who owns it. The lock ends with
-    /// the value or the process, however that ends.
-    ///
-    /// # Errors
-    /// [`FolderError::Taken`] while another process holds it; [`FolderError::Io`] when the disk fails.
-    pub fn lock(&self) -> Result<FolderLock, FolderError> {
-        let failed = |action| move |source| FolderError::Io { action, path: self.root.clone(), source };
-        if !self.root.is_dir() {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.root).map_err(failed("make"))?;
-            let parent = self.root.parent().filter(|parent| !parent.as_os_str().is_empty());
-            sync_folder(parent.unwrap_or(Path::new("."))).map_err(failed("sync"))?;
-        }
-        let path = self.root.join("server.lock");
-        // Nothing is written into it, so that it can be taken on a full disk.
-        let mut options = OpenOptions::new();
-        let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed("open"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(FolderLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(FolderError::Taken { path: self.root.clone() }),
-            Err(TryLockError::Error(source)) => Err(FolderError::Io { action: "lock", path, source }),
-        }
-    }
-}
-
-/// One process owns a data folder, as long as this lives.
-#[derive(Debug)]
-pub struct FolderLock {
-    _file: File,
-}
-
-/// The data folder cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum FolderError {
-    /// Another process works in it.
-    #[error("{path} is in use by another process of this program\nstop it, or let the running server do the work")]
-    Taken {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The disk failed.
-    #[error("could not {action} {path}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
 }
 
 /// Makes the names in `folder` durable.
@@ -135,15 +84,5 @@ mod tests {
         assert_eq!(at("plugins/lint"), Path::new("/d/tenants/acme/plugins/lint.git"));
         assert_eq!(at("registry"), Path::new("/d/tenants/acme/registry.git"));
         assert_eq!(at("marketplace"), Path::new("/d/derived/tenants/acme/marketplace.git"));
-    }
-
-    #[test]
-    fn one_owner_at_a_time() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let data = DataFolder::new(folder.path().join("a/b"));
-        let lock = data.lock().expect("the first");
-        assert!(matches!(data.lock(), Err(FolderError::Taken { .. })));
-        drop(lock);
-        assert!(data.lock().is_ok());
     }
 }

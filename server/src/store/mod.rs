@@ -27,7 +27,7 @@ mod tokens;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub use commit::{Committed, NotCommitted, Proposal};
 pub use error::StoreError;
 pub use evidence::EvidenceKind;
 pub use journal::StoredLeaf;
-pub use layout::{DataFolder, FolderError, FolderLock, sync_folder};
+pub use layout::{DataFolder, sync_folder};
 pub use outbox::{OutboxEntry, Position};
 pub use refs::{RepositoryKey, RepositoryRefs};
 pub use registry::{MemberRecord, RegistryState};

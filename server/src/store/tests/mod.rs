@@ -3,4 +3,4 @@
 mod commits;
 mod faults;
 mod reads;
-mod world;
+pub(crate) mod world;

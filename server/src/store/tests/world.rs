@@ -16,39 +16,39 @@ use uuid::Uuid;
 use crate::store::commit::{Committed, NewRelease, NotCommitted, Proposal, RefUpdate};
 use crate::store::{DataFolder, Store, StoreOptions};
 
-pub(super) const NOW: Timestamp = Timestamp(1_790_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
-pub(super) struct World {
-    pub(super) folder: tempfile::TempDir,
-    pub(super) store: Store,
+pub(crate) struct World {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) store: Store,
 }
 
-pub(super) fn tenant() -> TenantId {
+pub(crate) fn tenant() -> TenantId {
     TenantId(Uuid::from_u128(0x0192_d5a0_0000_7000_8000_0000_0000_0001))
 }
 
-pub(super) fn id(n: u8) -> ObjectId {
+pub(crate) fn id(n: u8) -> ObjectId {
     ObjectId::from([n; 20])
 }
 
-pub(super) fn plugin(name: &str) -> RepositoryName {
+pub(crate) fn plugin(name: &str) -> RepositoryName {
     RepositoryName::Plugin(PluginName::parse(name).expect("a name"))
 }
 
-pub(super) fn ref_name(name: &str) -> RefName {
+pub(crate) fn ref_name(name: &str) -> RefName {
     RefName::parse(name.as_bytes()).expect("a ref name")
 }
 
-pub(super) fn version(text: &str) -> Version {
+pub(crate) fn version(text: &str) -> Version {
     Version::parse(text).expect("a version")
 }
 
-pub(super) fn mia() -> MemberId {
+pub(crate) fn mia() -> MemberId {
     MemberId::parse("mia").expect("a name")
 }
 
 /// `old` and `new` by a number; 0 for "no such ref".
-pub(super) fn update(name: &str, old: u8, new: u8) -> RefUpdate {
+pub(crate) fn update(name: &str, old: u8, new: u8) -> RefUpdate {
     let value = |n: u8| (n != 0).then(|| id(n));
     RefUpdate {
         name: ref_name(name),
@@ -61,11 +61,11 @@ pub(super) fn update(name: &str, old: u8, new: u8) -> RefUpdate {
     }
 }
 
-pub(super) fn main(old: u8, new: u8) -> RefUpdate {
+pub(crate) fn main(old: u8, new: u8) -> RefUpdate {
     update("refs/heads/main", old, new)
 }
 
-pub(super) fn registry() -> Registry {
+pub(crate) fn registry() -> Registry {
     // From JSON, so that what is not said here has its default, as in a projection that an older program wrote.
     let json = serde_json::json!({
         "tenant": tenant(),
@@ -78,13 +78,13 @@ pub(super) fn registry() -> Registry {
     serde_json::from_value(json).expect("a registry")
 }
 
-pub(super) fn opened(folder: &Path, options: StoreOptions) -> Store {
+pub(crate) fn opened(folder: &Path, options: StoreOptions) -> Store {
     Store::open(&DataFolder::new(folder), options, NOW).expect("it opens")
 }
 
 impl World {
     /// A tenant whose registry.git has one commit: leaves 0 to 2.
-    pub(super) fn new(options: StoreOptions) -> Self {
+    pub(crate) fn new(options: StoreOptions) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = opened(folder.path(), options);
         store.create_tenant(&TenantName::parse("acme").expect("a name"), tenant(), NOW).expect("a tenant");
@@ -93,7 +93,7 @@ impl World {
         world
     }
 
-    pub(super) fn again(self, options: StoreOptions) -> Self {
+    pub(crate) fn again(self, options: StoreOptions) -> Self {
         let Self { folder, store } = self;
         store.close();
         drop(store);
@@ -101,11 +101,11 @@ impl World {
         Self { folder, store }
     }
 
-    pub(super) fn policy(&self) -> Option<LeafIndex> {
+    pub(crate) fn policy(&self) -> Option<LeafIndex> {
         self.store.registry(tenant()).expect("reads").map(|state| state.leaf)
     }
 
-    pub(super) fn push(&self, name: &str, updates: Vec<RefUpdate>) -> Proposal {
+    pub(crate) fn push(&self, name: &str, updates: Vec<RefUpdate>) -> Proposal {
         Proposal {
             tenant: tenant(),
             name: plugin(name),
@@ -122,7 +122,7 @@ impl World {
         }
     }
 
-    pub(super) fn registry_push(&self, old: u8, new: u8, registry: Registry) -> Proposal {
+    pub(crate) fn registry_push(&self, old: u8, new: u8, registry: Registry) -> Proposal {
         Proposal {
             name: RepositoryName::Registry,
             repository: RepositoryId(Uuid::from_u128(1)),
@@ -132,7 +132,7 @@ impl World {
     }
 
     /// A push to main that releases.
-    pub(super) fn release(&self, name: &str, old: u8, new: u8, text: &str) -> Proposal {
+    pub(crate) fn release(&self, name: &str, old: u8, new: u8, text: &str) -> Proposal {
         let release = NewRelease {
             plugin: PluginName::parse(name).expect("a name"),
             version: version(text),
@@ -144,23 +144,23 @@ impl World {
         Proposal { release: Some(release), ..self.push(name, vec![main(old, new)]) }
     }
 
-    pub(super) fn commit(&self, proposal: Proposal) -> Result<Committed, NotCommitted> {
+    pub(crate) fn commit(&self, proposal: Proposal) -> Result<Committed, NotCommitted> {
         self.store.commit(proposal)
     }
 
-    pub(super) fn leaves(&self) -> Vec<Leaf> {
+    pub(crate) fn leaves(&self) -> Vec<Leaf> {
         let stored = self.store.leaves(tenant(), LeafIndex(0), 1000).expect("reads");
         stored.iter().map(|leaf| leaf.parse().expect("a leaf")).collect()
     }
 
     /// Folds the journal, and checks that it explains every ref, release and yank in the database.
-    pub(super) fn whole(&self) -> Fold {
+    pub(crate) fn whole(&self) -> Fold {
         check_whole(&self.store)
     }
 }
 
 /// See [`World::whole`].
-pub(super) fn check_whole(store: &Store) -> Fold {
+pub(crate) fn check_whole(store: &Store) -> Fold {
     let stored = store.leaves(tenant(), LeafIndex(0), 1000).expect("reads");
     let leaves: Vec<Leaf> = stored.iter().map(|leaf| leaf.parse().expect("a leaf")).collect();
     let state = fold(&leaves).expect("leaves follow each other").expect("there is a genesis");

@@ -11,6 +11,7 @@ pub mod item;
 pub mod json;
 pub mod manifest;
 pub mod node;
+pub mod prose;
 pub mod regex;
 pub mod source;
 pub mod summary;

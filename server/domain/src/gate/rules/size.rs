@@ -1,7 +1,8 @@
 //! Sizes: of files, of the tree, of what a model reads.
 
-use super::{Findings, Rule, Seen, text};
+use super::{Findings, Rule, Seen};
 use crate::plugin::item::ItemState;
+use crate::plugin::prose;
 use crate::tree::{Mode, Shown};
 
 const FILES: Rule = Rule::refuse("too-many-files", "size", "more files than the policy allows");
@@ -64,7 +65,7 @@ pub(super) fn check_plugin(seen: &Seen<'_>, findings: &mut Findings<'_>) {
         seen.tree.files().iter().filter(|file| file.size_bytes > limits.text_bytes_max && file.mode != Mode::Link)
     {
         let path = Shown(&file.path).to_string();
-        if text::is_prose(&path) && !items.iter().any(|item| item.path == path) {
+        if prose::is_prose(&path) && !items.iter().any(|item| item.path == path) {
             let message = format!(
                 "{} of text; no context holds it, and a model that opens it loses its task",
                 bytes(file.size_bytes)

@@ -75,7 +75,7 @@ fn check_file(file: &TreeFile, path: &str, by_client: bool, findings: &mut Findi
         // With a NUL byte it is no text for anybody.
         return false;
     }
-    let markdown = is_prose(path);
+    let markdown = crate::plugin::prose::is_prose(path);
     let mut clean = true;
     if by_client || markdown {
         let mut positions = Positions::new(content);
@@ -177,13 +177,6 @@ fn keys(node: &Node) -> Vec<(&str, Position)> {
     }
     out.sort_by_key(|(_, at)| *at);
     out
-}
-
-/// True for files that are written for people or a model to read.
-pub(super) fn is_prose(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
-    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    matches!(extension, "md" | "markdown" | "mdx" | "txt" | "rst" | "adoc" | "mdc")
 }
 
 #[cfg(test)]

@@ -1,11 +1,23 @@
 //! What a plugin can do on a machine: a list that is exact, complete and the same for the same bytes. No judgement in it.
 
+mod fetch;
+mod files;
+mod list;
+mod markdown;
+mod notes;
+#[cfg(test)]
+mod tests;
+mod tools;
+mod words;
+
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::Plugin;
-use crate::tree::Tree;
+pub use list::list;
+
+use super::node::Position;
+use crate::digest::Sha256;
 
 /// One thing that a plugin can do.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -40,9 +52,20 @@ pub enum Class {
 /// A longer detail is cut, with its digest behind it so that lists of different plugins differ.
 pub const DETAIL_CHARACTERS_MAX: usize = 300;
 
-/// All capabilities of a plugin, and what is worth knowing besides, both sorted.
-pub fn list(_tree: &Tree, _plugin: &Plugin) -> (Vec<Capability>, Vec<Capability>) {
-    (Vec::new(), Vec::new())
+impl Capability {
+    /// A capability; a detail that is too long is cut, with the digest of the whole behind it.
+    fn new(class: Class, id: &str, path: &str, at: Option<Position>, detail: &str, says: impl Into<String>) -> Self {
+        let detail = match detail.char_indices().nth(DETAIL_CHARACTERS_MAX) {
+            Some((cut, _)) => format!("{}… sha256:{}", &detail[..cut], Sha256::of(detail.as_bytes())),
+            None => detail.to_owned(),
+        };
+        let says = says.into();
+        let says = match says.char_indices().nth(DETAIL_CHARACTERS_MAX) {
+            Some((cut, _)) => format!("{}…", &says[..cut]),
+            None => says,
+        };
+        Self { id: id.to_owned(), path: path.to_owned(), line: at.map(|at| at.line), detail, says, class }
+    }
 }
 
 /// The text that the leaf's `caps` digest covers: `skill-pool/caps/v1`, then one line `id SP path SP detail` per

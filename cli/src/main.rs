@@ -1,2 +1,7 @@
 //! The command line's binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    skill_pool::run(std::env::args_os())
+}

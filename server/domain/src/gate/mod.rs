@@ -43,8 +43,19 @@ pub struct Context<'a> {
 /// Judges a whole plugin: what main holds, or is asked to hold.
 pub fn judge(tree: &Tree, context: &Context<'_>) -> Verdict {
     let plugin = Plugin::read(tree);
-    let seen = Seen { tree, plugin: &plugin, policy: context.policy, expected_name: context.expected_name };
-    let mut findings = Findings::new(context.policy);
+    let unit = Unit::Plugin { expected_name: context.expected_name };
+    judge_unit(tree, plugin, unit, context.policy)
+}
+
+/// Judges the folder of one skill, with its `SKILL.md` at the root and no manifest: what a person has in hand before it is
+/// in a plugin. A registry takes plugins only.
+pub fn judge_skill(tree: &Tree, policy: &Policy) -> Verdict {
+    judge_unit(tree, Plugin::read(tree), Unit::Skill, policy)
+}
+
+fn judge_unit(tree: &Tree, plugin: Plugin, unit: Unit<'_>, policy: &Policy) -> Verdict {
+    let seen = Seen { tree, plugin: &plugin, policy, unit };
+    let mut findings = Findings::new(policy);
     rules::check_format(&seen, &mut findings);
     rules::check_plugin(&seen, &mut findings);
     Verdict::new(tree, plugin, findings)
@@ -53,7 +64,7 @@ pub fn judge(tree: &Tree, context: &Context<'_>) -> Verdict {
 /// Judges any tree (another branch, a tag, an older commit of an import) by paths, modes and links alone.
 pub fn judge_format(tree: &Tree, policy: &Policy) -> Verdict {
     let plugin = Plugin::default();
-    let seen = Seen { tree, plugin: &plugin, policy, expected_name: None };
+    let seen = Seen { tree, plugin: &plugin, policy, unit: Unit::Tree };
     let mut findings = Findings::new(policy);
     rules::check_format(&seen, &mut findings);
     Verdict::format_only(findings)
@@ -64,7 +75,21 @@ pub(crate) struct Seen<'a> {
     tree: &'a Tree,
     plugin: &'a Plugin,
     policy: &'a Policy,
-    expected_name: Option<&'a PluginName>,
+    unit: Unit<'a>,
+}
+
+/// What a tree is judged as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unit<'a> {
+    /// A plugin with its manifest.
+    Plugin {
+        /// See [`Context::expected_name`].
+        expected_name: Option<&'a PluginName>,
+    },
+    /// One skill's folder.
+    Skill,
+    /// Any tree.
+    Tree,
 }
 
 /// Takes what rules find, applies policy, and bounds it.

@@ -113,7 +113,8 @@ impl Components {
     /// Finds everything.
     pub fn read(tree: &Tree, manifest: Option<&Manifest>) -> Self {
         let root = manifest.and_then(|manifest| manifest.file.root());
-        let plugin_name = manifest.and_then(|manifest| manifest.name.clone()).unwrap_or_default();
+        // A root skill without a plugin around it has no folder that could name it.
+        let plugin_name = manifest.and_then(|manifest| manifest.name.clone()).unwrap_or_else(|| "skill".to_owned());
         let mut finder = Finder { tree, root, out: Self::default(), seen: BTreeSet::new(), items: BTreeMap::new() };
         finder.skills(&plugin_name);
         finder.agents();

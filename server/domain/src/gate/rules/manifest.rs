@@ -1,6 +1,7 @@
 //! The manifest as a file: there, readable, an object, and named.
 
 use super::{Findings, Rule, Seen};
+use crate::gate::Unit;
 use crate::names::{LabelError, PluginName};
 use crate::plugin::MANIFEST_PATH;
 use crate::tree::Mode;
@@ -12,10 +13,11 @@ const NAME: Rule =
 pub(super) const RULES: &[&Rule] = &[&MISSING, &NAME];
 
 pub(super) fn check(seen: &Seen<'_>, findings: &mut Findings<'_>) {
+    let Unit::Plugin { expected_name } = seen.unit else { return };
     let Some(manifest) = &seen.plugin.manifest else {
         // Where the manifest is a folder, `not-a-file` says so.
         if seen.tree.below(".claude-plugin/plugin.json/").next().is_none() {
-            missing(seen, findings);
+            missing(seen, expected_name, findings);
         }
         return;
     };
@@ -23,7 +25,7 @@ pub(super) fn check(seen: &Seen<'_>, findings: &mut Findings<'_>) {
     if root.map().is_none() {
         return;
     }
-    let expected = seen.expected_name.map(PluginName::as_str);
+    let expected = expected_name.map(PluginName::as_str);
     let mut say = |at, message: String, suggestion: Option<String>| {
         let name = expected.map(str::to_owned).or(suggestion).unwrap_or_else(|| "my-plugin".to_owned());
         findings.add(&NAME, MANIFEST_PATH, Some(at), message, format!("write:  \"name\": \"{name}\""));
@@ -47,7 +49,7 @@ pub(super) fn check(seen: &Seen<'_>, findings: &mut Findings<'_>) {
             say(node.at, message, Some(format!("{text}-team")));
         }
         Ok(name) => {
-            if let Some(expected) = seen.expected_name.filter(|expected| **expected != name) {
+            if let Some(expected) = expected_name.filter(|expected| **expected != name) {
                 let message = format!("the manifest calls the plugin `{name}`, but this repository is `{expected}`");
                 say(node.at, message, None);
             }
@@ -55,13 +57,13 @@ pub(super) fn check(seen: &Seen<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn missing(seen: &Seen<'_>, findings: &mut Findings<'_>) {
+fn missing(seen: &Seen<'_>, expected_name: Option<&PluginName>, findings: &mut Findings<'_>) {
     let elsewhere = seen.tree.files().iter().find_map(|file| {
         let path = file.path_str()?;
         let name = path.rsplit('/').next()?;
         (name.eq_ignore_ascii_case("plugin.json") && matches!(file.mode, Mode::File | Mode::Executable)).then_some(path)
     });
-    let name = seen.expected_name.map_or("my-plugin", PluginName::as_str);
+    let name = expected_name.map_or("my-plugin", PluginName::as_str);
     let fix = match elsewhere {
         Some(path) => format!("mkdir -p .claude-plugin && git mv '{path}' {MANIFEST_PATH}"),
         None => format!("write {MANIFEST_PATH}:  {{\"name\": \"{name}\", \"version\": \"0.1.0\"}}"),

@@ -144,12 +144,12 @@ impl Item {
 
     /// True when the model may invoke it by itself.
     pub fn model_invocable(&self) -> bool {
-        !self.front.get("disable-model-invocation").is_some_and(|node| flag(node) == Some(true))
+        self.front.get("disable-model-invocation").is_none_or(|node| flag(node) != Some(true))
     }
 
     /// True when a person may invoke it by typing its name. Agents are called through the model.
     pub fn user_invocable(&self) -> bool {
-        self.kind != ItemKind::Agent && !self.front.get("user-invocable").is_some_and(|node| flag(node) == Some(false))
+        self.kind != ItemKind::Agent && self.front.get("user-invocable").is_none_or(|node| flag(node) != Some(false))
     }
 
     /// Characters that it takes of the model's context in every session; 0 when it is not listed there.

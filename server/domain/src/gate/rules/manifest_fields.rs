@@ -98,11 +98,9 @@ fn check_field(entry: &Entry, findings: &mut Findings<'_>) {
         findings.add_as(level, &field::TYPE, MANIFEST_PATH, Some(at), message, fix);
     };
     match key {
-        "description" | "license" | "repository" | "displayName" | "$schema" => {
-            if node.text().is_none() {
-                let url = node.text_of("url").unwrap_or("…");
-                mistyped(Level::Refuse, node.at, "text", format!("write:  \"{key}\": \"{url}\""));
-            }
+        "description" | "license" | "repository" | "displayName" | "$schema" if node.text().is_none() => {
+            let url = node.text_of("url").unwrap_or("…");
+            mistyped(Level::Refuse, node.at, "text", format!("write:  \"{key}\": \"{url}\""));
         }
         "homepage" => match node.text() {
             None => mistyped(Level::Refuse, node.at, "an address", "write:  \"homepage\": \"https://…\"".into()),
@@ -132,32 +130,24 @@ fn check_field(entry: &Entry, findings: &mut Findings<'_>) {
                 );
             }
         }
-        "keywords" => {
-            if !(node.list().is_some() && field::is_texts(node)) {
-                let words: Vec<String> =
-                    node.text().unwrap_or("…").split(',').map(|word| format!("\"{}\"", word.trim())).collect();
-                mistyped(
-                    Level::Refuse,
-                    node.at,
-                    "a list of texts",
-                    format!("write:  \"keywords\": [{}]", words.join(", ")),
-                );
-            }
+        "keywords" if !(node.list().is_some() && field::is_texts(node)) => {
+            let words: Vec<String> =
+                node.text().unwrap_or("…").split(',').map(|word| format!("\"{}\"", word.trim())).collect();
+            mistyped(
+                Level::Refuse,
+                node.at,
+                "a list of texts",
+                format!("write:  \"keywords\": [{}]", words.join(", ")),
+            );
         }
-        "metadata" | "experimental" | "engines" | "network" => {
-            if node.map().is_none() {
-                mistyped(Level::Warn, node.at, "an object", format!("write:  \"{key}\": {{}}"));
-            }
+        "metadata" | "experimental" | "engines" | "network" if node.map().is_none() => {
+            mistyped(Level::Warn, node.at, "an object", format!("write:  \"{key}\": {{}}"));
         }
-        "settings" => {
-            if node.map().is_none() {
-                mistyped(Level::Refuse, node.at, "an object", "write:  \"settings\": {}".into());
-            }
+        "settings" if node.map().is_none() => {
+            mistyped(Level::Refuse, node.at, "an object", "write:  \"settings\": {}".into());
         }
-        "defaultEnabled" => {
-            if !matches!(node.value, Value::Bool(_)) {
-                mistyped(Level::Refuse, node.at, "true or false", "write:  \"defaultEnabled\": true".into());
-            }
+        "defaultEnabled" if !matches!(node.value, Value::Bool(_)) => {
+            mistyped(Level::Refuse, node.at, "true or false", "write:  \"defaultEnabled\": true".into());
         }
         "dependencies" => {
             let sound = |node: &Node| {
@@ -191,10 +181,8 @@ fn check_field(entry: &Entry, findings: &mut Findings<'_>) {
                 mistyped(Level::Refuse, node.at, "a map of names to digests", fix.into());
             }
         }
-        "skills" | "agents" | "workflows" | "outputStyles" | "themes" => {
-            if !field::is_texts(node) {
-                mistyped(Level::Refuse, node.at, "a path or a list of paths", format!("write:  \"{key}\": [\"./…\"]"));
-            }
+        "skills" | "agents" | "workflows" | "outputStyles" | "themes" if !field::is_texts(node) => {
+            mistyped(Level::Refuse, node.at, "a path or a list of paths", format!("write:  \"{key}\": [\"./…\"]"));
         }
         "commands" => {
             let command =
@@ -209,15 +197,13 @@ fn check_field(entry: &Entry, findings: &mut Findings<'_>) {
                 );
             }
         }
-        "monitors" => {
-            if !is_place_or_map(node) || node.map().is_some() {
-                mistyped(
-                    Level::Refuse,
-                    node.at,
-                    "a path or a list of monitors",
-                    "write:  \"monitors\": \"./monitors/monitors.json\"".into(),
-                );
-            }
+        "monitors" if (!is_place_or_map(node) || node.map().is_some()) => {
+            mistyped(
+                Level::Refuse,
+                node.at,
+                "a path or a list of monitors",
+                "write:  \"monitors\": \"./monitors/monitors.json\"".into(),
+            );
         }
         _ => {}
     }

@@ -171,7 +171,7 @@ fn mixed_scripts(name: &str) -> Option<String> {
         return Some(format!("{} letters", found.join(" and ")));
     }
     let east_asian = |script: &&str| matches!(*script, "Latin" | "Han" | "Japanese" | "Korean");
-    if found.len() < 2 || found.iter().all(|script| east_asian(&script)) {
+    if found.len() < 2 || found.iter().all(east_asian) {
         return None;
     }
     found.sort_unstable();

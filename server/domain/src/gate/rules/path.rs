@@ -230,7 +230,7 @@ mod tests {
             check(path, "path-git");
         }
         check(".g\u{200c}it/x", "path-invalid");
-        check(&"d/".repeat(16).replace("d/", "d/").chars().chain("f".chars()).collect::<String>(), "path-too-deep");
+        check(&"d/".repeat(16).chars().chain("f".chars()).collect::<String>(), "path-too-deep");
         check(&"n".repeat(256), "path-too-long");
         check(&format!("{}/x", vec!["n".repeat(90); 5].join("/")), "path-too-long");
     }

@@ -172,8 +172,9 @@ fn read_block(raw: &str) -> FrontMatter {
     let (entries, recovered) = recover::fields(&block, 2, &crlf);
     // A block that is too deep is read on for its other fields only; one with an anchor hides which text is meant.
     let told = |problem: &Problem| {
-        !out.problems.contains(problem)
-            && !(too_deep || defined_anchor && matches!(problem.kind, ProblemKind::Recovered { .. }))
+        let guessed = matches!(problem.kind, ProblemKind::Recovered { .. });
+        let known = too_deep || (defined_anchor && guessed) || out.problems.contains(problem);
+        !known
     };
     let recovered: Vec<Problem> = recovered.into_iter().filter(told).collect();
     let explained = recovered

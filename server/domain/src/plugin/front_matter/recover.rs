@@ -35,8 +35,7 @@ fn chunks<'a>(block: &'a str, first_line: u32, problems: &mut Vec<Problem>) -> V
     let mut chunks: Vec<Chunk<'a>> = Vec::new();
     let mut start = 0;
     let mut at = 0;
-    let mut line_number = first_line;
-    for line in block.split_inclusive('\n') {
+    for (line_number, line) in (first_line..).zip(block.split_inclusive('\n')) {
         let bare = line.trim_end();
         let end = at + line.len();
         let continues = bare.is_empty() || line.starts_with([' ', '\t']) || {
@@ -57,7 +56,6 @@ fn chunks<'a>(block: &'a str, first_line: u32, problems: &mut Vec<Problem>) -> V
             problems.push(Problem { kind: ProblemKind::Yaml { message, fix: None }, at });
         }
         at = end;
-        line_number += 1;
     }
     chunks
 }

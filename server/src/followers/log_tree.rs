@@ -1,4 +1,4 @@
-//! The tree of `log.git`, changed in memory: folders are read when something below them changes, and written once.
+//! How leaves lie in `log.git`, and reading them again.
 //!
 //! `leaves/<4 digits>/<2>/<1>/<1>.leaf`, where the digits are those of the leaf's place in hexadecimal; beside it what
 //! the leaf names by digest, as `.certificate`, `.gate` and `.capabilities`. So each commit writes short folders only,
@@ -7,204 +7,183 @@
 use std::collections::BTreeMap;
 
 use gix::ObjectId;
-use gix::objs::tree::EntryKind;
-use gix::objs::{Kind, TreeRefIter, compute_hash};
+use gix::objs::{CommitRefIter, Kind};
 use skill_pool_domain::names::LeafIndex;
 use skill_pool_git::objects::{ObjectError, Objects};
+use skill_pool_git::receive::fsck::{Entries, EntryMode};
 
-/// What lies beside a leaf.
+use crate::store::EvidenceKind;
+
+/// The last line of a commit's message: how many leaves it holds.
+const SIZE_LINE: &str = "Journal-size: ";
+/// The deepest folder in a `log.git`.
+const DEPTH_MAX: usize = 8;
+
+/// What lies beside a leaf, and the leaf itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Part {
     Leaf,
-    Certificate,
-    Gate,
-    Capabilities,
+    Evidence(EvidenceKind),
 }
 
 impl Part {
-    pub(super) const ALL: [Self; 4] = [Self::Leaf, Self::Certificate, Self::Gate, Self::Capabilities];
+    const ALL: [Self; 4] = [
+        Self::Leaf,
+        Self::Evidence(EvidenceKind::Certificate),
+        Self::Evidence(EvidenceKind::Gate),
+        Self::Evidence(EvidenceKind::Capabilities),
+    ];
 
     fn suffix(self) -> &'static str {
         match self {
             Self::Leaf => "leaf",
-            Self::Certificate => "certificate",
-            Self::Gate => "gate",
-            Self::Capabilities => "capabilities",
+            Self::Evidence(EvidenceKind::Certificate) => "certificate",
+            Self::Evidence(EvidenceKind::Gate) => "gate",
+            Self::Evidence(EvidenceKind::Capabilities) => "capabilities",
         }
     }
 }
 
-/// The path of a part of a leaf, by its names from the root.
-pub(super) fn path_of(leaf: LeafIndex, part: Part) -> [String; 5] {
+/// The folder of a leaf and its sixteen neighbours, and its name there.
+fn place_of(leaf: LeafIndex) -> (String, String) {
     let digits = format!("{:08x}", leaf.0);
     let (high, low) = digits.split_at(digits.len() - 4);
-    [
-        "leaves".to_owned(),
-        high.to_owned(),
-        low[..2].to_owned(),
-        low[2..3].to_owned(),
-        format!("{}.{}", &low[3..], part.suffix()),
-    ]
+    (format!("leaves/{high}/{}/{}", &low[..2], &low[2..3]), low[3..].to_owned())
 }
 
-/// Why a tree could not be changed.
+/// The path of a part of a leaf.
+pub(super) fn path_of(leaf: LeafIndex, part: Part) -> String {
+    let (folder, name) = place_of(leaf);
+    format!("{folder}/{name}.{}", part.suffix())
+}
+
+/// A commit's message.
+pub(super) fn message(first: u64, size: u64) -> String {
+    let last = size.saturating_sub(1);
+    let leaves = if first == last { format!("leaf {first}") } else { format!("leaves {first} to {last}") };
+    format!("{leaves}\n\n{SIZE_LINE}{size}")
+}
+
+/// A commit of `log.git`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LogCommit {
+    pub(crate) tree: ObjectId,
+    pub(crate) parent: Option<ObjectId>,
+    /// How many leaves it holds.
+    pub(crate) size: u64,
+}
+
+/// Reads a commit; `None` when there is none of this id, or it is not one of this server's.
+pub(crate) fn read_commit(objects: &dyn Objects, id: ObjectId) -> Option<LogCommit> {
+    let mut bytes = Vec::new();
+    if objects.read(&id, &mut bytes).ok()? != Some(Kind::Commit) {
+        return None;
+    }
+    let commit = || CommitRefIter::from_bytes(&bytes, gix::hash::Kind::Sha1);
+    let text = std::str::from_utf8(&bytes).ok()?;
+    let size = text.trim_end().rsplit('\n').next()?.strip_prefix(SIZE_LINE)?.parse().ok()?;
+    Some(LogCommit { tree: commit().tree_id().ok()?, parent: commit().parent_ids().next(), size })
+}
+
+/// Why a `log.git` could not be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TreeError {
-    /// An object of the tree is not there.
-    #[error("object {0} is missing")]
-    Missing(ObjectId),
-    /// An object is not a tree, or a damaged one.
-    #[error("object {0} is not a sound tree")]
-    Unsound(ObjectId),
-    /// A file stands where a folder belongs, or an id could not be computed.
-    #[error("the tree cannot hold {0}")]
-    Path(String),
+pub(crate) enum LogError {
+    /// An object is not there or not what it should be.
+    #[error("object {0} of log.git is missing or damaged")]
+    Damaged(ObjectId),
     /// The disk failed.
-    #[error("could not read an object")]
+    #[error("an object of log.git could not be read")]
     Read(#[from] ObjectError),
 }
 
-/// New objects, in an order in which each comes after those it names.
-pub(super) type NewObjects = Vec<(Kind, Vec<u8>)>;
-
-/// A folder.
-#[derive(Default)]
-pub(super) struct Folder {
-    entries: BTreeMap<Vec<u8>, Entry>,
+/// One folder: its names, and whether each is a folder.
+fn read_folder(objects: &dyn Objects, id: ObjectId) -> Result<BTreeMap<Vec<u8>, (bool, ObjectId)>, LogError> {
+    let mut bytes = Vec::new();
+    if objects.read(&id, &mut bytes)? != Some(Kind::Tree) {
+        return Err(LogError::Damaged(id));
+    }
+    let mut names = BTreeMap::new();
+    for entry in Entries(&bytes) {
+        let entry = entry.map_err(|()| LogError::Damaged(id))?;
+        names.insert(entry.name.to_vec(), (entry.mode() == Some(EntryMode::Folder), entry.id.to_owned()));
+    }
+    Ok(names)
 }
 
-enum Entry {
-    Blob(ObjectId),
-    /// Not read.
-    Known(ObjectId),
-    Open(Folder),
+/// True when every object below the tree `id` is there.
+pub(super) fn is_whole_tree(objects: &dyn Objects, id: ObjectId, depth: usize) -> bool {
+    let Ok(names) = read_folder(objects, id) else { return false };
+    names.into_values().all(|(is_folder, id)| {
+        if is_folder && depth < DEPTH_MAX {
+            is_whole_tree(objects, id, depth + 1)
+        } else {
+            objects.contains(&id).unwrap_or(false)
+        }
+    })
 }
 
-impl Folder {
-    /// Reads one folder.
-    pub(super) fn read(objects: &dyn Objects, id: ObjectId) -> Result<Self, TreeError> {
-        let mut bytes = Vec::new();
-        match objects.read(&id, &mut bytes)? {
-            Some(Kind::Tree) => {}
-            Some(_) => return Err(TreeError::Unsound(id)),
-            None => return Err(TreeError::Missing(id)),
-        }
-        let mut entries = BTreeMap::new();
-        for entry in TreeRefIter::from_bytes(&bytes, gix::hash::Kind::Sha1) {
-            let entry = entry.map_err(|_| TreeError::Unsound(id))?;
-            let held = match entry.mode.kind() {
-                EntryKind::Tree => Entry::Known(entry.oid.to_owned()),
-                _ => Entry::Blob(entry.oid.to_owned()),
-            };
-            entries.insert(entry.filename.to_vec(), held);
-        }
-        Ok(Self { entries })
+/// A leaf as `log.git` holds it, with what it names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct LoggedLeaf {
+    /// Its place.
+    pub(crate) index: LeafIndex,
+    /// Its text.
+    pub(crate) text: Vec<u8>,
+    /// What lies beside it.
+    pub(crate) evidence: Vec<(EvidenceKind, Vec<u8>)>,
+}
+
+/// Reads the leaves of a `log.git` in order. It holds one folder of sixteen leaves at a time, so that memory does not grow
+/// with the log.
+pub(crate) struct LogReader<'a> {
+    objects: &'a dyn Objects,
+    commit: LogCommit,
+    next: u64,
+    folder: (String, BTreeMap<Vec<u8>, (bool, ObjectId)>),
+}
+
+impl<'a> LogReader<'a> {
+    /// Begins with leaf 0 of `commit`.
+    pub(crate) fn new(objects: &'a dyn Objects, commit: LogCommit) -> Self {
+        Self { objects, commit, next: 0, folder: Default::default() }
     }
 
-    /// Puts the blob `content` at `path` and adds it to `new`.
-    pub(super) fn put(
-        &mut self,
-        objects: &dyn Objects,
-        path: &[String],
-        content: Vec<u8>,
-        new: &mut NewObjects,
-    ) -> Result<(), TreeError> {
-        let Some((name, rest)) = path.split_first() else { return Ok(()) };
-        let name = name.clone().into_bytes();
-        if rest.is_empty() {
-            let id = id_of(Kind::Blob, &content)?;
-            new.push((Kind::Blob, content));
-            self.entries.insert(name, Entry::Blob(id));
-            return Ok(());
+    /// The next leaf; `None` after the last.
+    ///
+    /// # Errors
+    /// [`LogError`] when it should be there and is not.
+    pub(crate) fn next_leaf(&mut self) -> Result<Option<LoggedLeaf>, LogError> {
+        if self.next >= self.commit.size {
+            return Ok(None);
         }
-        let entry = self.entries.entry(name).or_insert_with(|| Entry::Open(Self::default()));
-        if let Entry::Known(id) = entry {
-            *entry = Entry::Open(Self::read(objects, *id)?);
-        }
-        match entry {
-            Entry::Open(folder) => folder.put(objects, rest, content, new),
-            Entry::Known(_) | Entry::Blob(_) => Err(TreeError::Path(path.join("/"))),
-        }
-    }
-
-    /// Adds every changed folder to `new`, this one last, and gives its id.
-    pub(super) fn write(&self, new: &mut NewObjects) -> Result<ObjectId, TreeError> {
-        // Git sorts folders as if their names ended in a slash.
-        let mut sorted: Vec<(Vec<u8>, &'static [u8], &[u8], ObjectId)> = Vec::with_capacity(self.entries.len());
-        for (name, entry) in &self.entries {
-            let (mode, id): (&'static [u8], ObjectId) = match entry {
-                Entry::Blob(id) => (b"100644", *id),
-                Entry::Known(id) => (b"40000", *id),
-                Entry::Open(folder) => (b"40000", folder.write(new)?),
-            };
-            let mut key = name.clone();
-            if mode == b"40000" {
-                key.push(b'/');
+        let index = LeafIndex(self.next);
+        let (folder, name) = place_of(index);
+        if self.folder.0 != folder {
+            let mut id = self.commit.tree;
+            for part in folder.split('/') {
+                let names = read_folder(self.objects, id)?;
+                id = names.get(part.as_bytes()).ok_or(LogError::Damaged(id))?.1;
             }
-            sorted.push((key, mode, name, id));
+            self.folder = (folder, read_folder(self.objects, id)?);
         }
-        sorted.sort();
-        let mut bytes = Vec::with_capacity(sorted.len() * 40);
-        for (_, mode, name, id) in sorted {
-            bytes.extend_from_slice(mode);
-            bytes.push(b' ');
-            bytes.extend_from_slice(name);
-            bytes.push(0);
-            bytes.extend_from_slice(id.as_bytes());
-        }
-        let id = id_of(Kind::Tree, &bytes)?;
-        new.push((Kind::Tree, bytes));
-        Ok(id)
-    }
-
-    /// The blob at `path`; `None` when there is none.
-    pub(super) fn blob(&self, objects: &dyn Objects, path: &[String]) -> Result<Option<ObjectId>, TreeError> {
-        let Some((name, rest)) = path.split_first() else { return Ok(None) };
-        match self.entries.get(name.as_bytes()) {
-            Some(Entry::Blob(id)) if rest.is_empty() => Ok(Some(*id)),
-            Some(Entry::Known(id)) if !rest.is_empty() => Self::read(objects, *id)?.blob(objects, rest),
-            Some(Entry::Open(folder)) if !rest.is_empty() => folder.blob(objects, rest),
-            _ => Ok(None),
-        }
-    }
-
-    /// Opens the folder at `path` for repeated questions below it.
-    pub(super) fn open(&mut self, objects: &dyn Objects, path: &[String]) -> Result<Option<&mut Self>, TreeError> {
-        let Some((name, rest)) = path.split_first() else { return Ok(Some(self)) };
-        let Some(entry) = self.entries.get_mut(name.as_bytes()) else { return Ok(None) };
-        if let Entry::Known(id) = entry {
-            *entry = Entry::Open(Self::read(objects, *id)?);
-        }
-        match entry {
-            Entry::Open(folder) => folder.open(objects, rest),
-            Entry::Known(_) | Entry::Blob(_) => Ok(None),
-        }
-    }
-
-    /// The first object that the tree below this folder names and that is not there.
-    pub(super) fn missing(&self, objects: &dyn Objects) -> Result<Option<ObjectId>, TreeError> {
-        for entry in self.entries.values() {
-            let missing = match entry {
-                Entry::Blob(id) => (!objects.contains(id)?).then_some(*id),
-                Entry::Known(id) => match Self::read(objects, *id) {
-                    Ok(folder) => folder.missing(objects)?,
-                    Err(TreeError::Missing(id) | TreeError::Unsound(id)) => Some(id),
-                    Err(error) => return Err(error),
-                },
-                Entry::Open(folder) => folder.missing(objects)?,
-            };
-            if missing.is_some() {
-                return Ok(missing);
+        let mut leaf = LoggedLeaf { index, text: Vec::new(), evidence: Vec::new() };
+        for part in Part::ALL {
+            let Some((_, id)) = self.folder.1.get(format!("{name}.{}", part.suffix()).as_bytes()) else { continue };
+            let mut content = Vec::new();
+            if self.objects.read(id, &mut content)? != Some(Kind::Blob) {
+                return Err(LogError::Damaged(*id));
+            }
+            match part {
+                Part::Leaf => leaf.text = content,
+                Part::Evidence(kind) => leaf.evidence.push((kind, content)),
             }
         }
-        Ok(None)
+        if leaf.text.is_empty() {
+            return Err(LogError::Damaged(self.commit.tree));
+        }
+        self.next += 1;
+        Ok(Some(leaf))
     }
-}
-
-/// The id that git gives to an object.
-pub(super) fn id_of(kind: Kind, content: &[u8]) -> Result<ObjectId, TreeError> {
-    // The hash of git's own choice refuses bytes that were made to collide.
-    compute_hash(gix::hash::Kind::Sha1, kind, content).map_err(|_| TreeError::Path("bytes made to collide".to_owned()))
 }
 
 #[cfg(test)]
@@ -213,9 +192,11 @@ mod tests {
 
     #[test]
     fn a_leaf_is_found_by_its_place() {
-        assert_eq!(path_of(LeafIndex(1234), Part::Leaf).join("/"), "leaves/0000/04/d/2.leaf");
-        assert_eq!(path_of(LeafIndex(0), Part::Gate).join("/"), "leaves/0000/00/0/0.gate");
-        assert_eq!(path_of(LeafIndex(0x1_0000_0000), Part::Leaf).join("/"), "leaves/10000/00/0/0.leaf");
-        assert_eq!(path_of(LeafIndex(0xabcd_ef01), Part::Certificate).join("/"), "leaves/abcd/ef/0/1.certificate");
+        let evidence = Part::Evidence;
+        assert_eq!(path_of(LeafIndex(1234), Part::Leaf), "leaves/0000/04/d/2.leaf");
+        assert_eq!(path_of(LeafIndex(0), evidence(EvidenceKind::Gate)), "leaves/0000/00/0/0.gate");
+        assert_eq!(path_of(LeafIndex(0x1_0000_0000), Part::Leaf), "leaves/10000/00/0/0.leaf");
+        let certificate = evidence(EvidenceKind::Certificate);
+        assert_eq!(path_of(LeafIndex(0xabcd_ef01), certificate), "leaves/abcd/ef/0/1.certificate");
     }
 }

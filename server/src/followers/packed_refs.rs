@@ -131,8 +131,11 @@ pub(crate) fn deviation(folder: &Path, refs: &RefSnapshot) -> Result<Option<Devi
         return Ok(Some(Deviation::Foreign));
     }
     let packed = read_bounded(&folder.join("packed-refs"))?;
-    let same = packed.as_deref() == Some(text_of(&refs.refs).as_bytes());
-    Ok((!same && !(packed.is_none() && refs.refs.is_empty())).then_some(Deviation::Packed))
+    let same = match &packed {
+        Some(bytes) => bytes == text_of(&refs.refs).as_bytes(),
+        None => refs.refs.is_empty(),
+    };
+    Ok((!same).then_some(Deviation::Packed))
 }
 
 fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, DiskRefsError> {

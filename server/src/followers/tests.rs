@@ -11,7 +11,7 @@ use skill_pool_domain::names::{LeafIndex, RepositoryName, TenantName};
 use skill_pool_git::repo::{Repo, RepoCache, RepoOptions};
 use tokio::sync::watch;
 
-use super::log_git::read_log;
+use super::log_tree::{LogReader, read_commit};
 use super::{
     DiskRefs, Follower, FollowerError, Followers, LogGit, Progress, catch_up, log_git::log_repository, read_disk_refs,
 };
@@ -146,17 +146,17 @@ fn log_git_holds_every_leaf_and_what_it_names() {
     assert_eq!(refs.snapshot.head_id().map(|id| id.to_string()).as_deref(), Some(tip.trim()));
     assert_eq!(refs.repository, log_repository(tenant()));
     let repo = Repo::open(&log, &RepoOptions::default()).expect("opens");
+    let commit = read_commit(&repo, refs.snapshot.head_id().expect("main")).expect("a commit");
+    let mut reader = LogReader::new(&repo, commit);
     let mut texts = Vec::new();
-    let count = read_log::<String>(&repo, refs.snapshot.head_id().expect("main"), |index, leaf| {
-        assert_eq!(index.0 as usize, texts.len());
-        if index.0 == 4 {
+    while let Some(leaf) = reader.next_leaf().expect("reads") {
+        assert_eq!(leaf.index.0 as usize, texts.len());
+        if leaf.index.0 == 4 {
             let kinds: Vec<EvidenceKind> = leaf.evidence.iter().map(|(kind, _)| *kind).collect();
             assert_eq!(kinds, [EvidenceKind::Certificate, EvidenceKind::Gate, EvidenceKind::Capabilities]);
         }
         texts.push(String::from_utf8(leaf.text).expect("text"));
-        Ok(())
-    });
-    assert_eq!(count, Ok(texts.len() as u64));
+    }
     assert_eq!(texts, journal(&world));
 }
 

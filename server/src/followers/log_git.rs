@@ -67,8 +67,10 @@ impl LogGit {
         let subject = || format!("{} log.git", tenant.name);
         let size = self.store.journal_size(tenant.tenant).map_err(FollowerError::at("read the journal", subject()))?;
         let folder = self.data.repository(&tenant.name, &RepositoryName::Log);
-        // Makes the rest where a crash, or a person, left a part of it.
-        Repo::init(&folder).map_err(FollowerError::at("make the folder", subject()))?;
+        if !folder.join("HEAD").is_file() || !folder.join("objects/pack").is_dir() {
+            // Makes the rest where a crash, or a person, left a part of it.
+            Repo::init(&folder).map_err(FollowerError::at("make the folder", subject()))?;
+        }
         let repo = self.repositories.get(&folder).map_err(FollowerError::at("open the folder", subject()))?;
         let refs = self.store.refs(tenant.tenant, &RepositoryName::Log);
         let refs = refs.map_err(FollowerError::at("read the refs", subject()))?;

@@ -9,6 +9,7 @@ pub mod history;
 pub mod ids;
 pub mod limits;
 pub mod lru;
+pub mod maintain;
 pub mod objects;
 pub mod pkt;
 pub mod receive;

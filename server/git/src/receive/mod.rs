@@ -29,3 +29,6 @@ pub use pack::{Bases, Deadline, ReceiveError};
 pub use quarantine::{Quarantine, Reached, receive_pack};
 pub use reachable::{ReachError, Reachable};
 pub use store::{KeepError, Kept, sweep, write_objects};
+
+pub(crate) use pack::{Form, PackWriter, Sealed, Spool, SpoolReader, read as read_pack, seal};
+pub(crate) use store::{lock_names, move_in, sync_folder};

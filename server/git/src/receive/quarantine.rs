@@ -7,6 +7,7 @@ use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 use parking_lot::Mutex;
 
+use super::fsck::Inspector;
 use super::pack::{self, Bases, Deadline, Entry, NONE, ReceiveError, Sealed, Spool, StreamReader};
 use crate::ids::IdSet;
 use crate::limits::ReceiveLimits;
@@ -60,7 +61,7 @@ pub fn receive_pack(
     bases: &mut Bases<'_>,
     folder: &Path,
 ) -> Result<Quarantine, ReceiveError> {
-    let received = pack::read(reader, limits, deadline, bases, folder)?;
+    let received = pack::read(reader, limits, deadline, bases, Inspector::new(limits), folder)?;
     let (entries, added) = (received.entries, received.spool);
     let count = entries.len();
     let mut quarantine = Quarantine {

@@ -6,12 +6,13 @@ use std::hash::BuildHasher;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 use gix_hash::ObjectId;
 use gix_object::Kind;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::pack::{ReceiveError, TEMPORARY_PREFIX, TemporaryFile};
+use super::pack::{ReceiveError, Sealed, TEMPORARY_PREFIX, TemporaryFile};
 use super::quarantine::{Quarantine, Reached};
 use crate::objects::ObjectError;
 use crate::repo::Repo;
@@ -79,34 +80,42 @@ impl Quarantine {
         let Some(sealed) = self.seal(reached).map_err(|source| KeepError::Seal { source })? else {
             return Ok(None);
         };
-        let folder = repo.path().join("objects/pack");
-        let name = skill_pool_domain::digest::hex(&sealed.checksum);
-        let pack_bytes = sealed.spool.len();
-        let (pack_path, index_path) =
-            (folder.join(format!("pack-{name}.pack")), folder.join(format!("pack-{name}.idx")));
-        let io = |what, path: &Path| {
-            let path = path.to_owned();
-            move |source| KeepError::Io { what, path, source }
-        };
-        let pack = sealed.spool.into_file(&folder).map_err(io("write", &pack_path))?;
-        let prefix = format!("{TEMPORARY_INDEX_PREFIX}{name}_");
-        let index = TemporaryFile::write(&folder, &prefix, &sealed.index).map_err(io("write", &index_path))?;
-        // Both are written before one is synced: file systems then often commit them together.
-        pack.sync().map_err(io("sync", &pack_path))?;
-        index.sync().map_err(io("sync", &index_path))?;
-        // Both files are synced, neither has its name yet. Dying here leaves two temporary files.
-        {
-            let _held = lock_names(&folder);
-            pack.rename_to(&pack_path).map_err(io("rename", &pack_path))?;
-            // Readers look for the index: the pack appears with it. Dying here leaves a pack that nobody sees and the
-            // temporary index that says whose it was.
-            index.rename_to(&index_path).map_err(io("rename", &index_path))?;
-        }
-        // Before this the names can be lost with the power; after it they cannot.
-        sync_folder(&folder).map_err(io("sync", &folder))?;
-        repo.add_pack(&index_path).map_err(|source| KeepError::Open { source })?;
-        Ok(Some(Kept { index_path, pack_bytes }))
+        move_in(sealed, repo, None).map(Some)
     }
+}
+
+/// Moves a complete pack into `repo`, synced, and has it served. `modified` becomes the files' time.
+pub(crate) fn move_in(sealed: Sealed, repo: &Repo, modified: Option<SystemTime>) -> Result<Kept, KeepError> {
+    let folder = repo.path().join("objects/pack");
+    let name = skill_pool_domain::digest::hex(&sealed.checksum);
+    let pack_bytes = sealed.spool.len();
+    let (pack_path, index_path) = (folder.join(format!("pack-{name}.pack")), folder.join(format!("pack-{name}.idx")));
+    let io = |what, path: &Path| {
+        let path = path.to_owned();
+        move |source| KeepError::Io { what, path, source }
+    };
+    let pack = sealed.spool.into_file(&folder).map_err(io("write", &pack_path))?;
+    let prefix = format!("{TEMPORARY_INDEX_PREFIX}{name}_");
+    let index = TemporaryFile::write(&folder, &prefix, &sealed.index).map_err(io("write", &index_path))?;
+    if let Some(time) = modified {
+        pack.set_modified(time).map_err(io("write", &pack_path))?;
+        index.set_modified(time).map_err(io("write", &index_path))?;
+    }
+    // Both are written before one is synced: file systems then often commit them together.
+    pack.sync().map_err(io("sync", &pack_path))?;
+    index.sync().map_err(io("sync", &index_path))?;
+    // Both files are synced, neither has its name yet. Dying here leaves two temporary files.
+    {
+        let _held = lock_names(&folder);
+        pack.rename_to(&pack_path).map_err(io("rename", &pack_path))?;
+        // Readers look for the index: the pack appears with it. Dying here leaves a pack that nobody sees and the
+        // temporary index that says whose it was.
+        index.rename_to(&index_path).map_err(io("rename", &index_path))?;
+    }
+    // Before this the names can be lost with the power; after it they cannot.
+    sync_folder(&folder).map_err(io("sync", &folder))?;
+    repo.add_pack(&index_path).map_err(|source| KeepError::Open { source })?;
+    Ok(Kept { index_path, pack_bytes })
 }
 
 /// Writes objects that the server made as one pack and gives their ids, in order.

@@ -154,6 +154,13 @@ impl Repo {
         Ok(())
     }
 
+    /// Stops serving these packs: what counts of them is in other packs. The files stay, somebody unlinks them later.
+    /// Readers that began before go on with what they have.
+    pub fn drop_packs(&self, packs: &[Arc<Pack>]) {
+        let _held = self.scanning.lock();
+        self.snapshot.store(Arc::new(self.snapshot.load().without(packs)));
+    }
+
     /// True when the folder is still the one that was opened, not another one under its name.
     pub fn is_in_place(&self) -> bool {
         identity(&self.folders[0]) == Some(self.identity)

@@ -104,6 +104,11 @@ impl Pack {
         &self.data_path
     }
 
+    /// When it was written, by its index.
+    pub fn modified(&self) -> SystemTime {
+        self.modified
+    }
+
     /// How many objects it holds.
     pub fn objects(&self) -> u32 {
         self.index.num_objects()

@@ -1,6 +1,6 @@
 //! The packs of a repository at one moment, and how an id is found in them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -98,6 +98,16 @@ impl Snapshot {
         let mut packs = Vec::with_capacity(self.packs.len() + 1);
         packs.push(pack);
         packs.extend(self.packs.iter().filter(|old| old.path() != packs[0].path()).cloned().collect::<Vec<_>>());
+        self.of_packs(packs)
+    }
+
+    /// The same without these packs. One that was written again since, under the same name, stays.
+    pub fn without(&self, packs: &[Arc<Pack>]) -> Self {
+        let gone: HashSet<u64> = packs.iter().map(|pack| pack.serial).collect();
+        self.of_packs(self.packs.iter().filter(|pack| !gone.contains(&pack.serial)).cloned().collect())
+    }
+
+    fn of_packs(&self, packs: Vec<Arc<Pack>>) -> Self {
         let folders = self
             .folders
             .iter()

@@ -22,21 +22,25 @@ use std::path::Path;
 
 use gix_object::Kind;
 
+pub(crate) use entry::Form;
 pub use error::ReceiveError;
 pub use resolve::Bases;
 pub use source::Deadline;
 
 pub(super) use delta::apply as apply_delta;
 pub(super) use resolve::{StreamReader, append_whole};
-pub(super) use scan::{Entry, NONE};
-pub(super) use spool::{Spool, TEMPORARY_PREFIX, TemporaryFile};
-pub(super) use write::{Sealed, finish, seal};
+pub(crate) use scan::Entry;
+pub(super) use scan::NONE;
+pub(crate) use spool::{Spool, SpoolReader};
+pub(super) use spool::{TEMPORARY_PREFIX, TemporaryFile};
+pub(super) use write::finish;
+pub(crate) use write::{PackWriter, Sealed, seal};
 
 use crate::limits::ReceiveLimits;
 use crate::receive::fsck::Inspector;
 
 /// A pack that was read and checked to its end.
-pub(super) struct Received {
+pub(crate) struct Received {
     pub spool: Spool,
     pub entries: Vec<Entry>,
     /// How many of the last entries are bases of a thin pack.
@@ -45,18 +49,18 @@ pub(super) struct Received {
     pub checksum: Option<[u8; 20]>,
 }
 
-/// Reads, resolves and inspects the pack that `reader` gives to its end.
+/// Reads and resolves the pack that `reader` gives to its end, and shows its objects to `inspector`.
 ///
 /// # Errors
 /// [`ReceiveError`].
-pub(super) fn read(
+pub(crate) fn read(
     reader: impl Read,
     limits: &ReceiveLimits,
     deadline: Deadline,
     bases: &mut Bases<'_>,
+    mut inspector: Inspector<'_>,
     folder: &Path,
 ) -> Result<Received, ReceiveError> {
-    let mut inspector = Inspector::new(limits);
     let mut scanned = scan::scan(reader, limits, folder, deadline, &mut inspector)?;
     let bases = resolve::resolve(&mut scanned, limits, deadline, bases, &mut inspector)?;
     let faults = inspector.finish();

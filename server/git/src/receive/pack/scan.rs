@@ -22,7 +22,7 @@ pub(in crate::receive) const NONE: u32 = u32::MAX;
 
 /// One entry of a pack.
 #[derive(Clone, Debug)]
-pub(in crate::receive) struct Entry {
+pub(crate) struct Entry {
     /// The object's id; null until a delta is resolved.
     pub id: ObjectId,
     /// Where its header begins.

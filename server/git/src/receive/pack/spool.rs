@@ -1,10 +1,11 @@
 //! Where the bytes of a pack wait: in memory while it is small, else in a file that vanishes with its owner.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 /// Packs up to this many bytes stay in memory.
 pub const MEMORY_BYTES_MAX: usize = 1 << 20;
@@ -102,6 +103,30 @@ impl Spool {
     }
 }
 
+/// Reads a spool from its beginning. It must have been flushed.
+pub struct SpoolReader<'a> {
+    spool: &'a Spool,
+    at: u64,
+}
+
+impl<'a> SpoolReader<'a> {
+    /// Starts at the first byte.
+    pub fn new(spool: &'a Spool) -> Self {
+        Self { spool, at: 0 }
+    }
+}
+
+impl Read for SpoolReader<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let end = self.spool.len().min(self.at + out.len() as u64);
+        let mut buffer = [0; 8 << 10];
+        let chunk = self.spool.chunk(self.at, end, &mut buffer)?;
+        out[..chunk.len()].copy_from_slice(chunk);
+        self.at += chunk.len() as u64;
+        Ok(chunk.len())
+    }
+}
+
 /// A file that is removed when this value is dropped, unless it was given its final name.
 #[derive(Debug)]
 pub struct TemporaryFile {
@@ -134,6 +159,14 @@ impl TemporaryFile {
         let mut file = Self::create(folder, prefix)?;
         file.file.write_all(bytes)?;
         Ok(file)
+    }
+
+    /// Sets the time of its last change.
+    ///
+    /// # Errors
+    /// When it cannot be set.
+    pub fn set_modified(&self, time: SystemTime) -> io::Result<()> {
+        self.file.set_modified(time)
     }
 
     /// Makes the content survive a power cut.

@@ -2,7 +2,7 @@
 
 mod bombs;
 mod connect;
-mod craft;
+pub mod craft;
 mod keep;
 mod packs;
-mod target;
+pub mod target;

@@ -78,6 +78,46 @@ pub fn root_tree_id(objects: &dyn Objects, commit: &oid) -> Result<ObjectId, His
         .map_err(|_| HistoryError::Unsound { id: commit.to_owned(), expected: "commit" })
 }
 
+/// Reads the file at exactly `path` in the tree of `commit`. `None` when there is none there, or something else than a
+/// file.
+///
+/// # Errors
+/// [`HistoryError`]; [`HistoryError::OverLimit`] when it has more than `bytes_max` bytes.
+pub fn read_file(
+    objects: &dyn Objects,
+    commit: &oid,
+    path: &str,
+    bytes_max: u64,
+) -> Result<Option<Vec<u8>>, HistoryError> {
+    let mut at = root_tree_id(objects, commit)?;
+    let mut buffer = Vec::new();
+    let mut parts = path.split('/').peekable();
+    while let Some(part) = parts.next() {
+        read(objects, &at, Kind::Tree, &mut buffer)?;
+        let mut found = None;
+        for entry in TreeRefIter::from_bytes(&buffer, gix_hash::Kind::Sha1) {
+            let entry = entry.map_err(|_| HistoryError::Unsound { id: at, expected: "tree" })?;
+            if entry.filename == part.as_bytes() {
+                found = Some((entry.mode.kind(), entry.oid.to_owned()));
+                break;
+            }
+        }
+        match (found, parts.peek()) {
+            (Some((EntryKind::Tree, id)), Some(_)) => at = id,
+            (Some((EntryKind::Blob | EntryKind::BlobExecutable, id)), None) => {
+                let size_bytes = objects.header(&id)?.ok_or(HistoryError::Missing(id))?.1;
+                if size_bytes > bytes_max {
+                    return Err(HistoryError::OverLimit { id, what: "bytes", value: size_bytes, limit: bytes_max });
+                }
+                read(objects, &id, Kind::Blob, &mut buffer)?;
+                return Ok(Some(buffer));
+            }
+            _ => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
 /// Follows annotated tags: the object that `id` finally points at, and its kind.
 ///
 /// # Errors

@@ -6,9 +6,11 @@
 //! begins some time after the answer to a push has gone out, and serving never waits for it.
 //!
 //! - `runner`: wakes followers, retries, tells how far they are
+//! - `catalog`: `marketplace.json`, made anew
 //! - `disk_refs`, `packed_refs`: refs of repositories as files that stock git reads
 //! - `log_git`, `log_tree`: leaves and what they name, as commits in `log.git`
 
+pub mod catalog;
 pub mod disk_refs;
 pub mod log_git;
 mod log_tree;

@@ -35,7 +35,7 @@ pub struct Call {
     /// Who asks.
     pub caller: Caller,
     /// The session that the caller came with, if it was not a token.
-    pub session: Option<super::session::SessionId>,
+    pub session: Option<crate::services::sessions::SessionId>,
     /// Who reads the answer.
     pub family: Family,
     /// The path within the tenant, decoded; empty or beginning with a slash.

@@ -20,12 +20,13 @@ use skill_pool_domain::names::TenantName;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::call::{Call, Params, RequestId};
+use super::cookie::cookie_name;
 use super::credential::{Presented, cookie};
 use super::portal::{self, sign_in};
 use super::problem::{Family, Problem};
-use super::session::{SessionId, cookie_name};
 use super::site::Site;
-use super::{api, assets, health};
+use super::{api, archives, assets, catalog, health};
+use crate::services::sessions::SessionId;
 
 /// The answer to come.
 pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Problem>> + Send>>;
@@ -88,6 +89,11 @@ macro_rules! route {
 
 /// All routes of a tenant.
 pub static ROUTES: &[Route] = &[
+    route!(GET "", Readers, Short, catalog::bare),
+    route!(GET ".claude-plugin/marketplace.json", Readers, Short, catalog::serve),
+    route!(GET "archives/{plugin}/{file}", Readers, Own, archives::serve),
+    route!(GET "plugins/{plugin}", Readers, Short, portal::plugin::show),
+    route!(GET "plugins/{plugin}/releases/{version}", Readers, Short, portal::plugin::show_release),
     route!(GET "sign-in", Anybody, Short, sign_in::show),
     route!(POST "sign-in", Anybody, Short, sign_in::submit),
     route!(POST "sign-out", Anybody, Short, sign_in::sign_out),

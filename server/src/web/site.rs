@@ -11,17 +11,29 @@ use skill_pool_domain::token::TokenHash;
 
 use super::peer::TrustedProxies;
 use super::portal::render::Templates;
-use super::session::Sessions;
+use crate::services::archives::Archives;
+use crate::services::catalog::Catalogs;
+use crate::services::files::Files;
 use crate::services::git::Git;
+use crate::services::releases::Releases;
+use crate::services::sessions::Sessions;
 
 /// See the module.
 pub struct Site {
     /// Under which addresses the registry answers.
-    pub addresses: Addresses,
+    pub addresses: Arc<Addresses>,
     /// Whose forwarded headers count.
     pub proxies: TrustedProxies,
     /// Tenants and credentials, from memory.
     pub directory: Arc<dyn Directory>,
+    /// What was released.
+    pub releases: Releases,
+    /// `marketplace.json` and what pages list.
+    pub catalogs: Arc<Catalogs>,
+    /// Releases as zip.
+    pub archives: Arc<Archives>,
+    /// Files of commits.
+    pub files: Files,
     /// People who signed in.
     pub sessions: Sessions,
     /// Repositories, served.

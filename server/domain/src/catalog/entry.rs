@@ -60,6 +60,32 @@ impl Entry {
         &self.plugin
     }
 
+    /// The released commit.
+    pub fn commit(&self) -> ObjectId {
+        self.commit
+    }
+
+    /// The description; empty when there is none.
+    pub fn description_text(&self) -> &str {
+        &self.description
+    }
+
+    /// Bytes of its texts.
+    pub fn text_bytes(&self) -> usize {
+        let optional = [&self.homepage, &self.license, &self.category];
+        let words = self.keywords.iter().chain(&self.tags).map(|word| word.len() + size_of::<String>());
+        self.description.len()
+            + self.plugin.as_str().len()
+            + self.author.as_ref().map_or(0, |author| author.name.len() + author.url.as_ref().map_or(0, String::len))
+            + optional.iter().filter_map(|text| text.as_ref().map(String::len)).sum::<usize>()
+            + words.sum::<usize>()
+    }
+
+    /// The keywords.
+    pub fn keyword_list(&self) -> &[String] {
+        &self.keywords
+    }
+
     /// The version that is shown.
     pub fn version(&self) -> &Version {
         &self.version

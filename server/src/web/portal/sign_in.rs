@@ -10,10 +10,10 @@ use skill_pool_domain::access::{Caller, Denied, ReadTenant, decide};
 
 use super::problem::Place;
 use super::render::{Frame, page};
-use crate::keys::random_bytes;
+use crate::services::sessions::SessionId;
 use crate::web::call::Call;
+use crate::web::cookie::set_cookie;
 use crate::web::problem::Problem;
-use crate::web::session::{SessionId, set_cookie};
 use crate::web::site::Site;
 
 #[derive(Serialize)]
@@ -86,7 +86,7 @@ pub async fn submit(mut call: Call) -> Result<Response<Body>, Problem> {
         Problem::Denied(Denied::Unauthenticated).headers(call.family, response.headers_mut());
         return Ok(response);
     };
-    let id = SessionId::new(random_bytes().map_err(Problem::internal)?);
+    let id = SessionId::random().map_err(Problem::internal)?;
     if let Some(old) = &call.session {
         call.site.sessions.end(old);
     }

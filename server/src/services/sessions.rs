@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use skill_pool_domain::digest::{Sha256, hex, unhex};
-use skill_pool_domain::names::{TenantId, TenantName};
+use skill_pool_domain::names::TenantId;
 use skill_pool_domain::token::TokenHash;
+
+use crate::keys::{KeysError, random_bytes};
 
 /// A session ends when nobody used it for so long.
 const IDLE_MAX: Duration = Duration::from_secs(12 * 3600);
 /// A session ends after so long in any case.
-const AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Sessions of one token; the least recently used ones make room.
 const PER_TOKEN_MAX: usize = 16;
 /// Sessions in all: 100,000 of them take about 16 MB.
@@ -25,9 +27,12 @@ const SESSIONS_MAX: usize = 100_000;
 pub struct SessionId([u8; 32]);
 
 impl SessionId {
-    /// A new id from random bytes.
-    pub fn new(random: [u8; 32]) -> Self {
-        Self(random)
+    /// A new id.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn random() -> Result<Self, KeysError> {
+        Ok(Self(random_bytes()?))
     }
 
     /// Reads a cookie's value.
@@ -109,26 +114,6 @@ impl Sessions {
     }
 }
 
-/// The name of the cookie of a tenant's sessions: each tenant has its own, so that a person can be signed in to several on
-/// one host, and no tenant's pages are ever asked for with another's session.
-pub fn cookie_name(tenant: &TenantName, https: bool) -> String {
-    let host_only = if https { "__Host-" } else { "" };
-    format!("{host_only}skill-pool-{tenant}")
-}
-
-/// The `Set-Cookie` value that gives a browser its session, or, without an id, takes it away.
-pub fn set_cookie(tenant: &TenantName, https: bool, id: Option<&SessionId>) -> String {
-    let name = cookie_name(tenant, https);
-    let secure = if https { "; Secure" } else { "" };
-    match id {
-        Some(id) => {
-            let age_seconds = AGE_MAX.as_secs();
-            format!("{name}={}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age_seconds}{secure}", id.expose())
-        }
-        None => format!("{name}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0{secure}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +123,7 @@ mod tests {
     }
 
     fn id(n: u8) -> SessionId {
-        SessionId::new([n; 32])
+        SessionId([n; 32])
     }
 
     #[test]
@@ -179,18 +164,5 @@ mod tests {
         assert_eq!(sessions.by_key.lock().len(), PER_TOKEN_MAX);
         assert!(sessions.token(&id(19), tenant(1), start).is_some());
         assert!(sessions.token(&id(0), tenant(1), start).is_none());
-    }
-
-    #[test]
-    fn cookies_are_bound_to_host_and_tenant() {
-        let acme = TenantName::parse("acme").expect("a name");
-        let cookie = set_cookie(&acme, true, Some(&id(0xab)));
-        assert!(cookie.starts_with("__Host-skill-pool-acme=abab"));
-        for part in ["; Path=/", "; HttpOnly", "; SameSite=Lax", "; Secure"] {
-            assert!(cookie.contains(part), "{cookie}");
-        }
-        assert!(!set_cookie(&acme, false, None).contains("Secure"));
-        assert_eq!(SessionId::parse(&id(3).expose()).map(|id| id.expose()), Some(id(3).expose()));
-        assert!(SessionId::parse("00").is_none());
     }
 }

@@ -1,101 +1,23 @@
-//! The router driven without a socket: who gets which status where.
+//! Who gets which status where, as nobody, as a stranger, and as a member of another tenant.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::body::Body;
 use base64::Engine as _;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use skill_pool_domain::access::{Caller, Credential, Role, Scope, Scopes, Tenant};
-use skill_pool_domain::address::{Addresses, Origin};
-use skill_pool_domain::names::{MemberId, TenantId, TenantName};
-use skill_pool_domain::registry::Visibility;
 use skill_pool_domain::token::TokenHash;
 use tower::ServiceExt;
 
-use super::peer::TrustedProxies;
-use super::portal::render::Templates;
-use super::router::router;
-use super::session::{SessionId, Sessions, set_cookie};
-use super::site::{Directory, Site};
-use crate::keys::{Keys, WhenAbsent};
-use crate::services::door::Door;
-use crate::services::git::Git;
-use crate::store::{DataFolder, Store, StoreOptions};
-use skill_pool_domain::timestamp::Timestamp;
-use skill_pool_git::limits::{ReceiveLimits, UploadLimits};
-use skill_pool_git::repo::{RepoCache, RepoOptions};
-use skill_pool_git::upload::{CacheOptions, Fetcher};
-
-/// Two private tenants, `acme` and `globex`, and a public one, `agora`; tokens are `<tenant>-<role>`.
-struct Table;
-
-fn tenant(name: &str) -> Option<Tenant> {
-    let (n, visibility) = match name {
-        "acme" => (1, Visibility::Private),
-        "globex" => (2, Visibility::Private),
-        "agora" => (3, Visibility::Public),
-        _ => return None,
-    };
-    let id = TenantId(uuid::Uuid::from_bytes([n; 16]));
-    Some(Tenant { id, name: TenantName::parse(name).expect("a name"), visibility })
-}
-
-impl Directory for Table {
-    fn tenant(&self, name: &TenantName) -> Option<Arc<Tenant>> {
-        tenant(name.as_str()).map(Arc::new)
-    }
-    fn caller(&self, token: &str) -> Caller {
-        let Some((name, role)) = token.split_once('-') else { return Caller::Unknown };
-        let (Some(tenant), Ok(role)) = (tenant(name), role.parse::<Role>()) else { return Caller::Unknown };
-        let member = MemberId::parse("mia").expect("a name");
-        Caller::Member(Credential { tenant: tenant.id, member, role, scopes: Scopes::of(&Scope::ALL) })
-    }
-    fn token_hash(&self, token: &str) -> Option<TokenHash> {
-        Some(TokenHash([u8::from(token == "acme-reader"); 32]))
-    }
-    fn caller_by_hash(&self, token: &TokenHash) -> Caller {
-        match token.0[0] {
-            1 => self.caller("acme-reader"),
-            _ => Caller::Unknown,
-        }
-    }
-}
+use super::world::{World, tenant, text};
+use crate::services::sessions::SessionId;
+use crate::web::cookie::set_cookie;
+use crate::web::router::router;
+use crate::web::site::Site;
 
 fn site() -> Arc<Site> {
-    let origin = |text| Origin::parse(text).expect("an origin");
-    Arc::new(Site {
-        addresses: Addresses::new(
-            origin("https://pool.example.com"),
-            [],
-            [(origin("https://skills.globex.example"), TenantName::parse("globex").expect("a name"))],
-            Some(origin("https://pool.example.com")),
-            None,
-        ),
-        proxies: TrustedProxies::default(),
-        directory: Arc::new(Table),
-        sessions: Sessions::default(),
-        git: git(),
-        templates: Templates::new(None),
-        request_time_max: Duration::from_secs(5),
-        stopping: AtomicBool::new(false),
-    })
-}
-
-/// A registry without repositories.
-fn git() -> Arc<Git> {
-    let folder = tempfile::tempdir().expect("a folder");
-    let data = DataFolder::new(folder.path());
-    let clock = || Timestamp::from_seconds(1_790_000_000);
-    let store = Arc::new(Store::open(&data, StoreOptions::default(), clock()).expect("a store"));
-    let keys = Arc::new(Keys::open(&data.keys(), WhenAbsent::Make).expect("keys"));
-    let repositories = Arc::new(RepoCache::new(RepoOptions::default(), 4));
-    let parts = (Arc::clone(&store), Arc::clone(&repositories), Arc::clone(&keys), data.clone());
-    let door = Arc::new(Door::new(parts.0, parts.1, parts.2, parts.3, ReceiveLimits::default(), clock));
-    let fetcher = Fetcher::new(&CacheOptions::default());
-    Arc::new(Git::new(store, repositories, keys, data, door, fetcher, UploadLimits::default(), clock))
+    World::new().site
 }
 
 async fn send(site: &Arc<Site>, request: Request<Body>) -> Response<Body> {
@@ -110,14 +32,15 @@ fn get(path: &str, headers: &[(&str, &str)]) -> Request<Body> {
     request.body(Body::empty()).expect("a request")
 }
 
-async fn status(path: &str, token: &str) -> u16 {
+async fn status(site: &Arc<Site>, path: &str, token: &str) -> u16 {
     let bearer = format!("Bearer {token}");
     let headers: &[(&str, &str)] = if token.is_empty() { &[] } else { &[("authorization", &bearer)] };
-    send(&site(), get(path, headers)).await.status().as_u16()
+    send(site, get(path, headers)).await.status().as_u16()
 }
 
 #[tokio::test]
 async fn strangers_see_one_answer_whether_a_thing_exists_or_not() {
+    let site = site();
     let mut seen = Vec::new();
     for name in ["acme", "nobody", "No_Name"] {
         for (path, challenge) in [
@@ -133,7 +56,7 @@ async fn strangers_see_one_answer_whether_a_thing_exists_or_not() {
             for token in ["", "wrong"] {
                 let bearer = format!("Bearer {token}");
                 let headers: &[(&str, &str)] = if token.is_empty() { &[] } else { &[("authorization", &bearer)] };
-                let response = send(&site(), get(&format!("/t/{name}{path}"), headers)).await;
+                let response = send(&site, get(&format!("/t/{name}{path}"), headers)).await;
                 assert_eq!(response.status(), 401, "{name}{path} {token}");
                 let found = response.headers()["www-authenticate"].to_str().expect("text").to_owned();
                 assert!(found.starts_with(challenge), "{name}{path}: {found}");
@@ -152,6 +75,7 @@ async fn strangers_see_one_answer_whether_a_thing_exists_or_not() {
 
 #[tokio::test]
 async fn each_caller_gets_the_decided_status() {
+    let site = site();
     for (path, token, expected) in [
         ("/t/acme/api/v1/whoami", "acme-reader", 200),
         ("/t/acme/api/v1/nothing", "acme-reader", 404),
@@ -172,25 +96,26 @@ async fn each_caller_gets_the_decided_status() {
         ("/nothing", "", 404),
         ("/t/nobody/sign-in", "", 200),
     ] {
-        assert_eq!(status(path, token).await, expected, "{path} {token}");
+        assert_eq!(status(&site, path, token).await, expected, "{path} {token}");
     }
 }
 
 #[tokio::test]
 async fn a_token_works_in_every_form_on_every_address_of_its_tenant() {
+    let site = site();
     let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode("anyone:globex-admin"));
     for headers in [
         [("authorization", "Bearer globex-admin"), ("host", "pool.example.com")],
         [("authorization", basic.as_str()), ("host", "evil.example")],
     ] {
-        assert_eq!(send(&site(), get("/t/globex/api/v1/whoami", &headers)).await.status(), 200);
+        assert_eq!(send(&site, get("/t/globex/api/v1/whoami", &headers)).await.status(), 200);
     }
     for (host, url) in [
         ("skills.globex.example", "https://skills.globex.example"),
         ("globex.pool.example.com", "https://globex.pool.example.com"),
     ] {
         let headers = [("authorization", basic.as_str()), ("host", host)];
-        let response = send(&site(), get("/api/v1/whoami", &headers)).await;
+        let response = send(&site, get("/api/v1/whoami", &headers)).await;
         assert_eq!(response.status(), 200, "{host}");
         let body = response.into_body().collect().await.expect("a body").to_bytes();
         let who: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
@@ -205,14 +130,15 @@ async fn a_token_works_in_every_form_on_every_address_of_its_tenant() {
         ],
         [("authorization", "Bearer acme-admin"), ("host", "globex.pool.example.com"), ("x-tenant", "acme")],
     ] {
-        assert_eq!(send(&site(), get("/api/v1/whoami", &headers)).await.status(), 404);
+        assert_eq!(send(&site, get("/api/v1/whoami", &headers)).await.status(), 404);
     }
     let twice = [("authorization", "Bearer globex-admin"), ("host", "skills.globex.example"), ("host", "x.example")];
-    assert_eq!(send(&site(), get("/api/v1/whoami", &twice)).await.status(), 400);
+    assert_eq!(send(&site, get("/api/v1/whoami", &twice)).await.status(), 400);
 }
 
 #[tokio::test]
 async fn hostile_paths_reach_nothing() {
+    let site = site();
     let bad =
         ["..", "%2e%2e", "%2e%2e%2f", "..%2f", "%252e", "%5c", "\\", "%00", "%0a", "%ff", "%c0%ae", "a%2fb", "%", "."];
     for part in bad {
@@ -234,7 +160,7 @@ async fn hostile_paths_reach_nothing() {
             else {
                 continue;
             };
-            let status = send(&site(), request).await.status().as_u16();
+            let status = send(&site, request).await.status().as_u16();
             assert!(status == 400 || status == 404, "{path}: {status}");
         }
     }
@@ -242,6 +168,7 @@ async fn hostile_paths_reach_nothing() {
 
 #[tokio::test]
 async fn a_browser_may_speak_git_from_another_origin() {
+    let site = site();
     let request = |method: &str, path: &str| {
         Request::builder()
             .method(method)
@@ -251,28 +178,29 @@ async fn a_browser_may_speak_git_from_another_origin() {
             .expect("a request")
     };
     for path in ["/t/acme/git/plugins/lint.git/info/refs?service=git-upload-pack", "/t/nobody/git/x"] {
-        let response = send(&site(), request("OPTIONS", path)).await;
+        let response = send(&site, request("OPTIONS", path)).await;
         assert_eq!(response.status(), 204);
         assert!(response.headers()["access-control-allow-headers"].to_str().expect("text").contains("authorization"));
-        let refused = send(&site(), request("GET", path)).await;
+        let refused = send(&site, request("GET", path)).await;
         assert_eq!(
             (refused.status().as_u16(), &refused.headers()["access-control-allow-origin"]),
             (401, &"*".parse().expect("text"))
         );
     }
-    let api = send(&site(), request("GET", "/t/acme/api/v1/whoami")).await;
+    let api = send(&site, request("GET", "/t/acme/api/v1/whoami")).await;
     assert!(!api.headers().contains_key("access-control-allow-origin"));
-    assert_eq!(send(&site(), request("OPTIONS", "/t/acme/api/v1/whoami")).await.status(), 401);
+    assert_eq!(send(&site, request("OPTIONS", "/t/acme/api/v1/whoami")).await.status(), 401);
 }
 
 #[tokio::test]
 async fn a_wrong_method_is_told_the_right_ones() {
+    let site = site();
     let request =
         Request::post("/t/acme/api/v1/whoami").header("authorization", "Bearer acme-admin").body(Body::empty());
-    let response = send(&site(), request.expect("a request")).await;
+    let response = send(&site, request.expect("a request")).await;
     assert_eq!((response.status().as_u16(), &response.headers()["allow"]), (405, &"GET, HEAD".parse().expect("text")));
     let head = Request::head("/t/acme/api/v1/whoami").header("authorization", "Bearer acme-admin").body(Body::empty());
-    let response = send(&site(), head.expect("a request")).await;
+    let response = send(&site, head.expect("a request")).await;
     assert_eq!(response.status(), 200);
     assert_ne!(response.headers()["content-length"], "0");
     assert!(response.into_body().collect().await.expect("a body").to_bytes().is_empty());
@@ -282,7 +210,7 @@ async fn a_wrong_method_is_told_the_right_ones() {
 async fn a_session_counts_on_the_pages_of_its_tenant_and_nowhere_else() {
     let site = site();
     let acme = tenant("acme").expect("a tenant");
-    let id = SessionId::new([9; 32]);
+    let id = SessionId::parse(&"09".repeat(32)).expect("an id");
     site.sessions.begin(&id, acme.id, TokenHash([1; 32]), Instant::now());
     let cookie = set_cookie(&acme.name, true, Some(&id));
     let cookie = cookie.split(';').next().expect("a pair");
@@ -318,16 +246,11 @@ async fn a_session_counts_on_the_pages_of_its_tenant_and_nowhere_else() {
     site.sessions.end(&id);
     assert_eq!(send(&site, get("/t/acme/nothing-here", &[("cookie", cookie)])).await.status(), 401);
     // Once its token is revoked, a session shows nobody.
-    let id = SessionId::new([8; 32]);
+    let id = SessionId::parse(&"08".repeat(32)).expect("an id");
     site.sessions.begin(&id, acme.id, TokenHash([2; 32]), Instant::now());
     let cookie = set_cookie(&acme.name, true, Some(&id));
     let cookie = cookie.split(';').next().expect("a pair");
     assert_eq!(send(&site, get("/t/acme/nothing-here", &[("cookie", cookie)])).await.status(), 401);
-}
-
-async fn text(response: Response<Body>) -> String {
-    let body = response.into_body().collect().await.expect("a body").to_bytes();
-    String::from_utf8(body.to_vec()).expect("text")
 }
 
 fn post(path: &str, form: &'static str) -> Request<Body> {
@@ -382,6 +305,7 @@ async fn signing_in_takes_a_token_of_this_tenant_and_says_nothing_otherwise() {
 
 #[tokio::test]
 async fn pages_of_problems_are_pages_that_run_and_load_nothing() {
+    let site = site();
     for (path, token, words) in [
         ("/t/acme/plugins/lint", "", "Sign in to acme"),
         ("/t/acme/nothing", "acme-reader", "There is nothing here"),
@@ -391,7 +315,7 @@ async fn pages_of_problems_are_pages_that_run_and_load_nothing() {
     ] {
         let bearer = format!("Bearer {token}");
         let headers: &[(&str, &str)] = if token.is_empty() { &[] } else { &[("authorization", &bearer)] };
-        let response = send(&site(), get(path, headers)).await;
+        let response = send(&site, get(path, headers)).await;
         let policy = response.headers()["content-security-policy"].to_str().expect("text").to_owned();
         assert!(policy.starts_with("default-src 'none'; script-src 'self'"), "{policy}");
         assert_eq!(

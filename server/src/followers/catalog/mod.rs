@@ -14,12 +14,14 @@ mod listed;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use skill_pool_domain::address::{Addresses, BaseId};
 use skill_pool_domain::catalog::Head;
 use skill_pool_domain::names::{PluginName, RepositoryName, TenantId, TenantName};
 
+use super::{Follower, FollowerError, Progress};
 use crate::store::{OutboxEntry, Position, Store, StoreError};
 
 pub use file::CatalogFile;
@@ -168,39 +170,28 @@ impl Catalogs {
         }
     }
 
-    /// Tenants whose catalogs are held and lack something.
-    pub fn behind(&self) -> usize {
-        self.held.lock().values().filter(|held| held.state.lock().is_some() && !held.stale.lock().is_clean()).count()
-    }
-
-    /// Makes anew what is held and lacks something, so that the next request finds it ready.
+    /// Makes anew what is held and lacks something, so that the next request finds it ready. Blocking.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn renew(self: &Arc<Self>) -> Result<(), StoreError> {
+    pub fn renew(&self) -> Result<(), StoreError> {
         self.catch_up()?;
         let all: Vec<Arc<Held>> = self.held.lock().values().cloned().collect();
         for held in all {
             if held.state.lock().is_none() || held.stale.lock().is_clean() {
                 continue;
             }
-            let _making = held.making.lock().await;
-            let this = self.clone();
-            let held = held.clone();
-            blocking(move || {
-                let bases: Vec<BaseId> = match &*held.state.lock() {
-                    Some(state) => state.files.lock().keys().copied().collect(),
-                    None => Vec::new(),
-                };
-                let state = this.bring_up(&held)?;
-                for base in bases {
-                    let address = this.addresses.base(base, &held.name);
-                    let file = CatalogFile::render(held.tenant, &state.head, &address, state.plugins.values());
-                    state.files.lock().entry(base).or_insert_with(|| Arc::new(file));
-                }
-                Ok(())
-            })
-            .await?;
+            let _making = held.making.blocking_lock();
+            let bases: Vec<BaseId> = match &*held.state.lock() {
+                Some(state) => state.files.lock().keys().copied().collect(),
+                None => Vec::new(),
+            };
+            let state = self.bring_up(&held)?;
+            for base in bases {
+                let address = self.addresses.base(base, &held.name);
+                let file = CatalogFile::render(held.tenant, &state.head, &address, state.plugins.values());
+                state.files.lock().entry(base).or_insert_with(|| Arc::new(file));
+            }
         }
         Ok(())
     }
@@ -318,25 +309,25 @@ impl State {
     }
 }
 
-/// The name under which the outbox waits for this follower.
-pub const NAME: &str = "catalog";
+/// Renews catalogs after each commit. What is not held is made from the database when it is asked for, so that nothing is
+/// owed from before the start; and a request that comes before the follower does its work itself.
+pub struct CatalogFollower(pub Arc<Catalogs>);
 
-/// Renews catalogs after each commit, so that the next request finds them ready. Runs until the store closes.
-///
-/// What is not held is made from the database when it is asked for, so that nothing is owed from before the start.
-pub async fn run(store: Store, catalogs: Arc<Catalogs>) {
-    let mut newest = store.watch();
-    loop {
-        match catalogs.catch_up() {
-            Ok(position) => store.note_follower_position(NAME, position),
-            Err(error) => tracing::warn!(error = %error, "the catalog's follower could not read the outbox"),
-        }
-        if let Err(error) = catalogs.renew().await {
-            tracing::warn!(error = %error, "a catalog could not be renewed; the next request tries again");
-        }
-        if newest.changed().await.is_err() {
-            return;
-        }
+impl Follower for CatalogFollower {
+    fn name(&self) -> &'static str {
+        "catalog"
+    }
+
+    fn gathering(&self) -> Duration {
+        Duration::from_millis(5)
+    }
+
+    fn keep_up(&mut self, _entries: &[OutboxEntry]) -> Result<(), FollowerError> {
+        self.0.renew().map_err(FollowerError::at("renew", "the catalogs"))
+    }
+
+    fn check(&mut self) -> Result<Progress, FollowerError> {
+        Ok(Progress::Done)
     }
 }
 

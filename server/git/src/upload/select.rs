@@ -54,17 +54,14 @@ pub fn select(
     }
     for want in wants {
         let peeled = commits.peel(want)?.ok_or_else(|| missing(commits.repo, want))?;
-        // An explicit want is sent whatever the filter says; what a wanted tag points at is not explicit.
-        let explicit = peeled.tags.is_empty();
-        tags.extend(peeled.tags.into_iter().map(|tag| (tag, tag == *want)));
+        // A want is sent whatever the filter says, and what it finally points at.
+        tags.extend(peeled.tags);
         match peeled.kind {
             Kind::Commit => {
                 history.add(peeled.target, WANT, commits)?;
-                if explicit {
-                    history.explicit.insert(peeled.target);
-                }
+                history.explicit.insert(peeled.target);
             }
-            kind => roots.push((peeled.target, kind, explicit)),
+            kind => roots.push((peeled.target, kind)),
         }
     }
     history.walk(commits)?;
@@ -85,8 +82,10 @@ pub fn select(
         }
     }
     let sent: IdSet = if request.include_tag { new.iter().copied().collect() } else { IdSet::default() };
-    for (tag, explicit) in &tags {
-        if !filter.skips_kind(Kind::Tag) || *explicit {
+    // A tag may be wanted by itself and be met again on the way from another one.
+    let mut sent_tags = IdSet::default();
+    for tag in &tags {
+        if sent_tags.insert(*tag) {
             chosen.push(tag)?;
         }
     }
@@ -106,29 +105,23 @@ pub fn select(
         let tree = commits.get(id)?.tree;
         trees::walk(commits, &tree, 0, &mut buffers, &mut chosen)?;
     }
-    for (root, kind, explicit) in &roots {
-        chosen.only = explicit.then_some(*root);
-        // Who asks for a tree or a blob by its id lacks it, though it has a commit that holds it: a partial clone.
-        let held = if *explicit { std::mem::take(&mut chosen.out.at_client) } else { IdSet::default() };
+    // Who asks for a tree or a blob by its id lacks it, though it has a commit that holds it: a partial clone.
+    let held = std::mem::take(&mut chosen.out.at_client);
+    for (root, kind) in &roots {
+        chosen.only = Some(*root);
         match kind {
-            Kind::Tree if *explicit || !filter.skips_trees() => {
-                trees::walk(commits, root, 0, &mut buffers, &mut chosen)?;
-            }
-            Kind::Tree => {}
+            Kind::Tree => trees::walk(commits, root, 0, &mut buffers, &mut chosen)?,
             _ => chosen.blob(root, 0)?,
         }
-        chosen.only = None;
-        if *explicit {
-            chosen.out.at_client = held;
-        }
     }
+    chosen.only = None;
+    chosen.out.at_client = held;
     if request.include_tag {
-        let mut known: IdSet = tags.iter().map(|(tag, _)| *tag).collect();
         for entry in &refs.refs {
             let Some(target) = entry.peeled else { continue };
-            if (sent.contains(&target) || chosen.depths.contains_key(&target)) && !known.contains(&entry.id) {
+            if (sent.contains(&target) || chosen.depths.contains_key(&target)) && !sent_tags.contains(&entry.id) {
                 let peeled = commits.peel(&entry.id)?.map(|peeled| peeled.tags).unwrap_or_default();
-                for tag in peeled.iter().filter(|tag| known.insert(**tag)) {
+                for tag in peeled.iter().filter(|tag| sent_tags.insert(**tag)) {
                     chosen.push(tag)?;
                 }
             }

@@ -209,7 +209,10 @@ fn negotiate_v0(
             got_other = true;
             if request.multi_ack != MultiAck::None && common.is_enough(wants, &mut session.commits, false)? {
                 ready |= detailed;
-                lines.line(&format!("ACK {have} {}\n", if detailed { "ready" } else { "continue" }));
+                // Stock git repeats the unknown id here. Which id it is makes no difference to clients, and an id that
+                // this reader may not see is never acknowledged.
+                let word = if detailed { "ready" } else { "continue" };
+                common.ids.last().iter().for_each(|last| lines.line(&format!("ACK {last} {word}\n")));
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod deploy;
 mod hooks;
+mod pushes;
 mod starter_set;
 mod tidy;
 #[allow(dead_code, reason = "a harness offers more than each scenario takes")]

@@ -96,7 +96,7 @@ impl Arrival {
             Some(_) => Some(door.repositories.get(&folder).map_err(|error| failed(&error))?),
             None => None,
         };
-        let quarantine = door.data.derived().join("quarantine");
+        let quarantine = door.quarantine();
         std::fs::create_dir_all(&quarantine).map_err(|error| words::disk("make the quarantine folder", &error))?;
         Ok(Self {
             at: (door.clock)(),

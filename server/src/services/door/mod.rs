@@ -17,9 +17,11 @@ mod edit;
 mod judge;
 mod release;
 mod signed;
+mod turnstile;
 mod words;
 
 use std::io::Read;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use gix::ObjectId;
@@ -41,6 +43,7 @@ pub use edit::{Edit, Edited};
 
 use arrival::Arrival;
 use asked::Asked;
+use turnstile::Turnstile;
 
 /// What the door works with. One for the process.
 pub struct Door {
@@ -52,7 +55,11 @@ pub struct Door {
     facts: FactsCache,
     digests: content::BlobDigests,
     clock: fn() -> Timestamp,
+    judging: Turnstile,
 }
+
+/// Pushes that are received from their bodies and judged at the same time. Each may take some 40 MiB when it is hostile.
+const JUDGED_AT_ONCE: usize = 3;
 
 impl Door {
     /// Puts the parts together. `clock` tells the present time.
@@ -65,7 +72,13 @@ impl Door {
         clock: fn() -> Timestamp,
     ) -> Self {
         let (facts, digests) = (FactsCache::default(), content::BlobDigests::default());
-        Self { store, repositories, keys, data, limits, facts, digests, clock }
+        let judging = Turnstile::new(JUDGED_AT_ONCE);
+        Self { store, repositories, keys, data, limits, facts, digests, clock, judging }
+    }
+
+    /// Where large bodies and packs wait; what a killed process left there goes away at start.
+    pub fn quarantine(&self) -> PathBuf {
+        self.data.derived().join("quarantine")
     }
 
     /// Bounds of one push.
@@ -99,6 +112,7 @@ impl Door {
         if asked.is_hopeless(atomic) {
             return words::nothing_done(&asked, &signed.warnings);
         }
+        let turn = self.judging.enter();
         let tips: Vec<ObjectId> = head.commands.iter().filter_map(|command| command.old).collect();
         let mut readable = Reachable::new(arrival.objects(), &arrival.refs, &tips, deadline);
         let mut quarantine = match self.receive(&arrival, &head, pack, &mut readable, deadline) {
@@ -120,6 +134,8 @@ impl Door {
                 Err(error) => return words::not_connected(&head.commands, &error),
             }
         };
+        // What comes now waits for the disk, and the more pushes wait for it together the better.
+        drop(turn);
         let release = match release::prepare(self, &arrival, &asked, &mut quarantine) {
             Ok(release) => release,
             Err(refusal) => return Report::refused(&head.commands, false, &refusal),

@@ -1,22 +1,22 @@
-//! Bodies of git requests: small ones whole, large ones as a bounded stream, slow ones given up.
+//! Bodies of git requests: small ones in memory, large ones in a file without a name, slow ones given up. Either way a
+//! body is whole before anything is done with it, so that a slow sender never holds a working thread.
 
+use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, BodyDataStream};
 use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
-use tokio::sync::mpsc;
+use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
-/// Bodies up to this many bytes are taken whole before anything is done with them, so that a slow sender never holds a
-/// working thread.
+/// Bodies up to this many bytes are held in memory.
 pub const WHOLE_BYTES_MAX: usize = 1 << 20;
 
 /// A body may be slower than this many bytes a second for the first [`PATIENCE`] only.
 const BYTES_PER_SECOND_MIN: u64 = 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Chunks that wait between the socket and the thread that reads them.
-const CHUNKS_IN_FLIGHT: usize = 8;
 
 /// Why a body was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,9 @@ pub enum BodyError {
     /// Not gzip although the header says so.
     #[error("the request's body is not gzip although its header says so")]
     NotGzip,
+    /// Our own disk failed.
+    #[error("could not hold the request")]
+    Disk(#[source] io::Error),
     /// An encoding that is not known.
     #[error("the request's body has an encoding that is not supported; use gzip or none")]
     UnknownEncoding,
@@ -43,10 +46,10 @@ pub enum BodyError {
 
 /// A body as taken from the socket.
 pub enum Taken {
-    /// All of it.
+    /// In memory.
     Whole(Bytes),
-    /// Too large to hold: a reader for a blocking thread.
-    Stream(BodyReader),
+    /// In a file that nobody else can open, read from its beginning.
+    File(File),
 }
 
 /// How a body is encoded.
@@ -76,11 +79,12 @@ impl Encoding {
     }
 }
 
-/// Takes a body: whole when it ends within [`WHOLE_BYTES_MAX`], else as a stream of at most `bytes_max` bytes.
+/// Takes a body of at most `bytes_max` bytes: in memory up to [`WHOLE_BYTES_MAX`], else in a file below `folder`, which is
+/// made if need be.
 ///
 /// # Errors
-/// [`BodyError`] as far as it shows while the first part is read; a stream reports the rest when it is read.
-pub async fn take(body: Body, bytes_max: u64) -> Result<Taken, BodyError> {
+/// [`BodyError`].
+pub async fn take(body: Body, bytes_max: u64, folder: &Path) -> Result<Taken, BodyError> {
     let announced = http_body::Body::size_hint(&body).exact();
     if announced.is_some_and(|bytes| bytes > bytes_max) {
         return Err(BodyError::TooLarge { limit_bytes: bytes_max });
@@ -105,18 +109,21 @@ pub async fn take(body: Body, bytes_max: u64) -> Result<Taken, BodyError> {
             None => return Ok(Taken::Whole(held.freeze())),
         }
     }
-    let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
-    tokio::spawn(async move {
-        loop {
-            let next = chunks.next().await;
-            let last = !matches!(next, Ok(Some(_)));
-            // The reader may be gone: a refused push reads no further.
-            if sender.send(next.transpose()).await.is_err() || last {
-                break;
-            }
-        }
+    let folder = folder.to_owned();
+    let file = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&folder)?;
+        tempfile::tempfile_in(&folder)
     });
-    Ok(Taken::Stream(BodyReader { current: held.freeze(), receiver, ended: false }))
+    let file = file.await.map_err(|error| BodyError::Disk(io::Error::other(error)))?.map_err(BodyError::Disk)?;
+    let mut file = tokio::fs::File::from_std(file);
+    file.write_all(&held).await.map_err(BodyError::Disk)?;
+    drop(held);
+    while let Some(chunk) = chunks.next().await? {
+        file.write_all(&chunk).await.map_err(BodyError::Disk)?;
+    }
+    file.flush().await.map_err(BodyError::Disk)?;
+    file.rewind().await.map_err(BodyError::Disk)?;
+    Ok(Taken::File(file.into_std().await))
 }
 
 /// The chunks of a body under limits of size and speed.
@@ -156,35 +163,6 @@ impl Chunks {
     }
 }
 
-/// Reads a streamed body on a blocking thread.
-pub struct BodyReader {
-    current: Bytes,
-    receiver: mpsc::Receiver<Option<Result<Bytes, BodyError>>>,
-    ended: bool,
-}
-
-impl Read for BodyReader {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() && !self.ended {
-            match self.receiver.blocking_recv() {
-                Some(Some(Ok(chunk))) => self.current = chunk,
-                Some(Some(Err(error))) => {
-                    self.ended = true;
-                    return Err(io::Error::other(error));
-                }
-                Some(None) => self.ended = true,
-                None => {
-                    self.ended = true;
-                    return Err(io::Error::other(BodyError::Broken));
-                }
-            }
-        }
-        let taken = self.current.len().min(out.len());
-        out[..taken].copy_from_slice(&self.current.split_to(taken));
-        Ok(taken)
-    }
-}
-
 /// Inflates a whole body to at most `bytes_max` bytes.
 ///
 /// # Errors
@@ -199,11 +177,26 @@ pub fn inflate(body: &[u8], bytes_max: usize) -> Result<Bytes, BodyError> {
     Ok(out.into())
 }
 
+/// Reads a body of either form into memory, inflated to at most `bytes_max` bytes. Blocking.
+///
+/// # Errors
+/// [`BodyError`].
+pub fn read_whole(taken: Taken, encoding: Encoding, bytes_max: usize) -> Result<Bytes, BodyError> {
+    let mut out = Vec::new();
+    let mut reader = reader(taken, encoding, bytes_max as u64);
+    reader.read_to_end(&mut out).map_err(|error| match error.downcast::<BodyError>() {
+        Ok(error) => error,
+        Err(_) if encoding == Encoding::Gzip => BodyError::NotGzip,
+        Err(error) => BodyError::Disk(error),
+    })?;
+    Ok(out.into())
+}
+
 /// A reader over a body of either form, inflating if need be. Reading more than `bytes_max` inflated bytes is an error.
 pub fn reader(taken: Taken, encoding: Encoding, bytes_max: u64) -> Box<dyn Read + Send> {
     let raw: Box<dyn Read + Send> = match taken {
         Taken::Whole(bytes) => Box::new(io::Cursor::new(bytes)),
-        Taken::Stream(reader) => Box::new(reader),
+        Taken::File(file) => Box::new(io::BufReader::with_capacity(64 << 10, file)),
     };
     match encoding {
         Encoding::Identity => raw,
@@ -251,30 +244,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn small_bodies_come_whole_and_large_ones_stream() {
-        let small = take(Body::from(vec![1; 1000]), 2000).await.expect("small");
+    async fn small_bodies_are_held_in_memory_and_large_ones_in_a_file_without_a_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let small = take(Body::from(vec![1; 1000]), 2000, folder.path()).await.expect("small");
         assert!(matches!(small, Taken::Whole(bytes) if bytes.len() == 1000));
-        assert!(matches!(take(Body::from(vec![1; 3000]), 2000).await, Err(BodyError::TooLarge { limit_bytes: 2000 })));
+        let large = take(Body::from(vec![1; 3000]), 2000, folder.path()).await;
+        assert!(matches!(large, Err(BodyError::TooLarge { limit_bytes: 2000 })));
 
-        let chunk = || Ok::<_, std::io::Error>(Bytes::from(vec![7; 700_000]));
-        let body = Body::from_stream(futures_like(vec![chunk(), chunk(), chunk()]));
-        let Taken::Stream(mut reader) = take(body, 10 << 20).await.expect("large") else { panic!("streams") };
-        let read = tokio::task::spawn_blocking(move || {
-            let mut out = Vec::new();
-            reader.read_to_end(&mut out).map(|_| out.len())
-        });
-        assert_eq!(read.await.expect("joins").expect("reads"), 2_100_000);
+        let chunk = |byte| Ok::<_, std::io::Error>(Bytes::from(vec![byte; 700_000]));
+        let body = Body::from_stream(futures_like(vec![chunk(1), chunk(2), chunk(3)]));
+        let taken = take(body, 10 << 20, folder.path()).await.expect("large");
+        assert!(matches!(taken, Taken::File(_)));
+        let mut out = Vec::new();
+        reader(taken, Encoding::Identity, 10 << 20).read_to_end(&mut out).expect("reads");
+        assert_eq!((out.len(), out[0], out[2_099_999]), (2_100_000, 1, 3));
+        assert_eq!(std::fs::read_dir(folder.path()).expect("lists").count(), 0);
     }
 
     #[tokio::test]
-    async fn a_stream_that_breaks_or_grows_too_large_is_an_error_to_its_reader() {
+    async fn a_body_that_breaks_or_grows_too_large_is_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
         let chunk = || Ok::<_, std::io::Error>(Bytes::from(vec![7; 700_000]));
         let broken = vec![chunk(), chunk(), Err(std::io::Error::other("gone"))];
         for (chunks, limit) in [(broken, 10 << 20), (vec![chunk(), chunk(), chunk()], 1_500_000)] {
             let body = Body::from_stream(futures_like(chunks));
-            let Taken::Stream(mut reader) = take(body, limit).await.expect("large") else { panic!("streams") };
-            let read = tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new()));
-            assert!(read.await.expect("joins").is_err());
+            assert!(take(body, limit, folder.path()).await.is_err());
         }
     }
 

@@ -36,12 +36,14 @@ pub async fn exchange(mut call: Call, proof: &Granted<ReadRepository>) -> Result
     expect_type(call.headers(), Service::UploadPack.request_type())?;
     let encoding = Encoding::of(call.headers())?;
     let limit = git.upload_limits().request_bytes_max;
-    let Taken::Whole(body) = body::take(std::mem::replace(&mut call.body, Body::empty()), limit as u64).await? else {
-        return Err(Problem::TooLarge { limit_bytes: body::WHOLE_BYTES_MAX as u64 });
-    };
-    let body = match encoding {
-        Encoding::Identity => body,
-        Encoding::Gzip => body::inflate(&body, limit)?,
+    let sent = std::mem::replace(&mut call.body, Body::empty());
+    let body = match (body::take(sent, limit as u64, &git.door().quarantine()).await?, encoding) {
+        (Taken::Whole(body), Encoding::Identity) => body,
+        (Taken::Whole(body), Encoding::Gzip) => body::inflate(&body, limit)?,
+        (file @ Taken::File(_), encoding) => {
+            let read = tokio::task::spawn_blocking(move || body::read_whole(file, encoding, limit));
+            read.await.map_err(Problem::internal)??
+        }
     };
     let version = version(call.headers());
     let result_type = Service::UploadPack.result_type();

@@ -85,6 +85,7 @@ impl From<BodyError> for Problem {
             BodyError::TooLarge { limit_bytes } => Self::TooLarge { limit_bytes },
             BodyError::TooSlow => Self::TooSlow,
             BodyError::UnknownEncoding => Self::MediaType("gzip, or no content encoding"),
+            BodyError::Disk(source) => Self::internal(source),
             BodyError::Broken | BodyError::NotGzip => Self::Malformed(error.to_string()),
         }
     }

@@ -10,19 +10,16 @@ use skill_pool_git::receive::commands::{HeadError, HeadReader, Parsed};
 use skill_pool_git::upload::Service;
 use tokio::sync::Semaphore;
 
-use super::body::{self, Encoding, Taken};
+use super::body::{self, Encoding};
 use super::request::ContentTypes;
 use super::{expect_type, version, whole};
 use crate::services::git::Git;
 use crate::web::call::Call;
 use crate::web::problem::Problem;
 
-/// Pushes that were received whole and are judged at the same time. Each may take some 40 MiB when it is hostile.
-static JUDGED: Semaphore = Semaphore::const_new(4);
-/// Pushes that stream in at the same time, each on a thread of its own.
-static STREAMED: Semaphore = Semaphore::const_new(4);
-/// What is read of a refused push so that its client gets to read the answer.
-const DRAINED_BYTES_MAX: u64 = 64 << 20;
+/// Pushes that came in whole and are judged or committed at the same time, each on a thread. How many are judged at once,
+/// which costs memory, the door says.
+static PUSHES: Semaphore = Semaphore::const_new(64);
 /// Bytes read at once while the head of a push comes in.
 const STEP_BYTES: usize = 8 << 10;
 
@@ -39,18 +36,12 @@ pub async fn exchange(mut call: Call, proof: Granted<Push>) -> Result<Response<B
     let git = Arc::clone(&call.site.git);
     let limits = *git.door().limits();
     let bytes_max = limits.pack_bytes_max + limits.commands_bytes_max as u64 + (1 << 20);
-    let taken = body::take(std::mem::replace(&mut call.body, Body::empty()), bytes_max).await?;
+    let sent = std::mem::replace(&mut call.body, Body::empty());
+    let taken = body::take(sent, bytes_max, &git.door().quarantine()).await?;
     let bases = call.site.addresses.bases(proof.tenant_name());
-    let slots = match taken {
-        Taken::Whole(_) => &JUDGED,
-        Taken::Stream(_) => &STREAMED,
-    };
-    let permit = slots.acquire().await.map_err(Problem::internal)?;
+    let permit = PUSHES.acquire().await.map_err(Problem::internal)?;
     let done = tokio::task::spawn_blocking(move || {
-        let mut reader = body::reader(taken, encoding, bytes_max);
-        let done = serve(&git, &proof, &mut reader, &bases);
-        // A client that is still sending would not read the answer.
-        let _ = std::io::copy(&mut reader.take(DRAINED_BYTES_MAX), &mut std::io::sink());
+        let done = serve(&git, &proof, &mut body::reader(taken, encoding, bytes_max), &bases);
         drop(permit);
         done
     });

@@ -7,3 +7,4 @@ pub mod files;
 pub mod git;
 pub mod releases;
 pub mod sessions;
+pub mod limits;

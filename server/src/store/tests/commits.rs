@@ -253,10 +253,12 @@ fn commits_that_wait_share_a_transaction() {
     // The first commit is held up inside its transaction until all others are queued.
     let (release, held) = std::sync::mpsc::channel::<()>();
     let held = parking_lot::Mutex::new(Some(held));
+    let (arrived, arrival) = std::sync::mpsc::channel::<()>();
     let probe: crate::store::Probe = Arc::new(move |step| {
         if step == crate::store::Step::Job
             && let Some(held) = held.lock().take()
         {
+            let _ = arrived.send(());
             let _ = held.recv();
         }
         Ok(())
@@ -267,6 +269,10 @@ fn commits_that_wait_share_a_transaction() {
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..40_u8)
             .map(|n| {
+                // The first is in its transaction, alone, before any other comes.
+                if n == 1 {
+                    arrival.recv().expect("the first commit arrives");
+                }
                 let world = &world;
                 scope.spawn(move || {
                     let name = format!("p{n}");

@@ -49,6 +49,20 @@ pub struct LimiterOptions {
     pub exempt_loopback: bool,
 }
 
+/// No rates, and one turn at a time.
+impl Default for LimiterOptions {
+    fn default() -> Self {
+        Self {
+            requests_per_token: None,
+            requests_per_address: None,
+            failures_per_address: None,
+            fetches_at_once_per_address: 1,
+            pushes_at_once_per_address: 1,
+            exempt_loopback: false,
+        }
+    }
+}
+
 /// All bounds. Asked by every request, so it answers from memory.
 pub struct Limiter {
     by_token: Keyed<TokenHash>,
@@ -111,12 +125,12 @@ impl Limiter {
     /// Waits until the address may have one more fetch under way. Clients take a refusal for "does not exist", so they
     /// wait for their turn instead.
     pub async fn fetch(&self, address: IpAddr) -> Slot {
-        if self.is_exempt(address) { Slot(None) } else { self.fetches.enter(Address::of(address)).await }
+        if self.is_exempt(address) { Slot { _held: None } } else { self.fetches.enter(Address::of(address)).await }
     }
 
     /// As [`Limiter::fetch`], for pushes.
     pub async fn push(&self, address: IpAddr) -> Slot {
-        if self.is_exempt(address) { Slot(None) } else { self.pushes.enter(Address::of(address)).await }
+        if self.is_exempt(address) { Slot { _held: None } } else { self.pushes.enter(Address::of(address)).await }
     }
 }
 
@@ -174,7 +188,9 @@ struct Slots {
 }
 
 /// One of an address's turns; given back when dropped.
-pub struct Slot(Option<Held>);
+pub struct Slot {
+    _held: Option<Held>,
+}
 
 struct Held {
     permit: Option<OwnedSemaphorePermit>,
@@ -196,7 +212,7 @@ impl Slots {
         let mut held = Held { permit: None, semaphore, address, by_address: self.by_address.clone() };
         // The semaphore is never closed, so that this only ever waits.
         held.permit = held.semaphore.clone().acquire_owned().await.ok();
-        Slot(Some(held))
+        Slot { _held: Some(held) }
     }
 }
 
@@ -216,14 +232,7 @@ mod tests {
     use super::*;
 
     fn limits(change: impl FnOnce(&mut LimiterOptions)) -> Limiter {
-        let mut options = LimiterOptions {
-            requests_per_token: None,
-            requests_per_address: None,
-            failures_per_address: None,
-            fetches_at_once_per_address: 1,
-            pushes_at_once_per_address: 1,
-            exempt_loopback: false,
-        };
+        let mut options = LimiterOptions::default();
         change(&mut options);
         Limiter::new(&options)
     }

@@ -1,6 +1,7 @@
 //! Versions of releases.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// The longest version text that is taken, in bytes.
 const VERSION_BYTES_MAX: usize = 64;
@@ -86,6 +87,20 @@ impl Version {
         }
         next.pre = semver::Prerelease::EMPTY;
         Self(next)
+    }
+}
+
+impl FromStr for Version {
+    type Err = VersionError;
+    fn from_str(text: &str) -> Result<Self, VersionError> {
+        Self::parse(text)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Version {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
     }
 }
 

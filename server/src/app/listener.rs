@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -22,12 +22,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::paced::{PacedBody, PacedStream};
 use super::tls::Tls;
+use crate::observe::metrics::Metrics;
 
 /// Connections that the kernel may hold for us.
 const BACKLOG: u32 = 4096;
@@ -91,12 +93,29 @@ impl Listener {
         self.socket.local_addr()
     }
 
+    /// Reads the certificate again at each SIGHUP, for ever. A listener without TLS only takes the signal, which would
+    /// end the process otherwise.
+    pub fn reload_certificates(&self) -> impl Future<Output = ()> + Send + 'static {
+        let tls = self.tls.clone();
+        async move {
+            let Ok(mut hangups) = signal(SignalKind::hangup()) else { return };
+            while hangups.recv().await.is_some() {
+                match tls.as_ref().map(|tls| tls.reload()) {
+                    Some(Ok(())) => tracing::info!("read the certificate again"),
+                    Some(Err(error)) => tracing::error!(error = %error, "the old certificate stays in use"),
+                    None => {}
+                }
+            }
+        }
+    }
+
     /// Serves `router` until `stop`, then empties the queue of connections, ends open ones with their request, and
     /// returns when all are done or `drain` is over.
-    pub async fn serve(self, router: Router, stop: impl Future<Output = ()>, drain: Duration) {
+    pub async fn serve(self, router: Router, metrics: Arc<Metrics>, stop: impl Future<Output = ()>, drain: Duration) {
         let (stage, stages) = watch::channel(Stage::Serving);
         let server = Arc::new(Server {
             router,
+            metrics,
             limits: self.limits,
             slots: Arc::new(Semaphore::new(self.limits.connections_max)),
             by_address: Mutex::new(HashMap::new()),
@@ -165,6 +184,7 @@ async fn accept(socket: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpStre
 
 struct Server {
     router: Router,
+    metrics: Arc<Metrics>,
     limits: ListenerLimits,
     slots: Arc<Semaphore>,
     /// Open connections by address; an address without any has no entry.
@@ -181,7 +201,10 @@ impl Server {
         slot: OwnedSemaphorePermit,
         tls: Option<Arc<Tls>>,
     ) {
-        let Some(counted) = Counted::enter(self.clone(), address.ip().to_canonical()) else { return };
+        let Some(counted) = Counted::enter(self.clone(), address.ip().to_canonical()) else {
+            self.metrics.connection_refused();
+            return;
+        };
         // Small answers must not wait for the client's acknowledgement.
         let _ = stream.set_nodelay(true);
         let tracker = self.tracker.clone();
@@ -207,15 +230,18 @@ impl Server {
         let under_way = Arc::new(AtomicUsize::new(0));
         let service = service_fn(|request: http::Request<Incoming>| {
             let router = self.router.clone();
-            let running = Running::new(&under_way);
+            let running = Running::new(&under_way, &self.metrics);
             let stalled = self.limits.stalled;
             async move {
+                let begun = Instant::now();
+                let (method, path) = (request.method().clone(), request.uri().path().to_owned());
                 let mut request = request.map(|body| match body.is_end_stream() {
                     true => Body::empty(),
                     false => Body::new(PacedBody::new(body, stalled)),
                 });
                 request.extensions_mut().insert(ConnectInfo(address));
                 let answer = router.oneshot(request).await?;
+                running.metrics.request_answered(&method, &path, answer.status().as_u16(), begun.elapsed());
                 Ok::<_, Infallible>(answer.map(|body| CountedBody { body, _running: running }))
             }
         });
@@ -249,18 +275,23 @@ impl Server {
 }
 
 /// Counts a request as under way until its answer is written or given up.
-struct Running(Arc<AtomicUsize>);
+struct Running {
+    count: Arc<AtomicUsize>,
+    metrics: Arc<Metrics>,
+}
 
 impl Running {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
+    fn new(count: &Arc<AtomicUsize>, metrics: &Arc<Metrics>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
-        Self(count.clone())
+        metrics.request_began();
+        Self { count: count.clone(), metrics: metrics.clone() }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.metrics.request_ended();
     }
 }
 
@@ -308,12 +339,14 @@ impl Counted {
             }
             *count += 1;
         }
+        server.metrics.connection_opened();
         Some(Self { server, address })
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
+        self.server.metrics.connection_closed();
         let mut counts = self.server.by_address.lock();
         if let Some(count) = counts.get_mut(&self.address) {
             *count -= 1;
@@ -326,8 +359,6 @@ impl Drop for Counted {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use axum::routing::{get, post};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::{Notify, oneshot};
@@ -373,6 +404,7 @@ mod tests {
             .route("/deaf", post(|| async { "no" }));
         let serving = tokio::spawn(listener.serve(
             router,
+            Arc::default(),
             async move {
                 let _ = stopped.await;
             },

@@ -1,4 +1,4 @@
-//! Signals that stop the server, and the one that makes it read its certificate again.
+//! Signals that stop the server.
 
 use std::io;
 
@@ -26,12 +26,4 @@ impl StopSignals {
             _ = self.interrupt.recv() => {}
         }
     }
-}
-
-/// SIGHUP.
-///
-/// # Errors
-/// When the system refuses a handler.
-pub fn hangups() -> io::Result<Signal> {
-    signal(SignalKind::hangup())
 }

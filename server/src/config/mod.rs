@@ -107,6 +107,21 @@ impl Config {
         print::annotated(self)
     }
 
+    /// The values as JSON, as `config print --json` shows them: by section and key, each as its TOML text.
+    pub fn json(&self) -> serde_json::Value {
+        let mut out = serde_json::Map::new();
+        for (name, section) in self.sections() {
+            let values = section.keys().iter().map(|key| (key.name.to_owned(), as_json(&section.show(key.name))));
+            match name {
+                ROOT => out.extend(values),
+                name => {
+                    out.insert(name.to_owned(), serde_json::Value::Object(values.collect()));
+                }
+            }
+        }
+        out.into()
+    }
+
     /// True when the server speaks TLS itself.
     pub fn has_tls(&self) -> bool {
         self.tls.certificate.is_some()
@@ -217,6 +232,12 @@ impl Config {
         }
         found
     }
+}
+
+/// A TOML value as JSON.
+fn as_json(toml: &str) -> serde_json::Value {
+    let table: Option<toml::Table> = toml::from_str(&format!("value = {toml}")).ok();
+    table.and_then(|table| serde_json::to_value(table.get("value")?).ok()).unwrap_or_default()
 }
 
 /// The origin of a listener. One that listens everywhere is reached on loopback.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use skill_pool_domain::address::Origin;
 use skill_pool_domain::names::TenantName;
 
@@ -196,7 +197,7 @@ impl Setting for Hosts {
 
 /// Text that is not of the expected form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not of this form")]
+#[error("expected a value with its unit, such as 30d")]
 pub struct NotThis;
 
 /// A host name in lower case, without port and final dot; an IP address counts as one.
@@ -242,6 +243,16 @@ pub struct Network {
 }
 
 impl Network {
+    /// Its address, as written.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// The bits that are the same in all its addresses.
+    pub fn prefix_bits(&self) -> u8 {
+        self.prefix_bits
+    }
+
     /// True when `address` lies in this network. IPv4 addresses written as IPv6 count as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         fn bits(address: IpAddr) -> (u128, u32) {
@@ -308,7 +319,8 @@ impl fmt::Display for Size {
 }
 
 /// A duration, written with its unit; whole milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Time(pub Duration);
 
 const TIME_UNITS: [(&str, u64); 6] =
@@ -318,6 +330,19 @@ impl FromStr for Time {
     type Err = NotThis;
     fn from_str(text: &str) -> Result<Self, NotThis> {
         number_with_unit(text, &TIME_UNITS).map(Duration::from_millis).map(Self)
+    }
+}
+
+impl TryFrom<String> for Time {
+    type Error = NotThis;
+    fn try_from(text: String) -> Result<Self, NotThis> {
+        text.parse()
+    }
+}
+
+impl From<Time> for String {
+    fn from(time: Time) -> Self {
+        time.to_string()
     }
 }
 

@@ -1,1 +1,4 @@
-//! Logs, metrics and request ids.
+//! Logs and metrics. Any room may use them.
+
+pub mod log;
+pub mod metrics;

@@ -11,6 +11,8 @@ use skill_pool_domain::access::Denied;
 use skill_pool_domain::address::PathError;
 use skill_pool_domain::refusal::Refusal;
 
+use crate::services::limits::TooMany;
+
 /// Who reads the answer, and so its form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Family {
@@ -68,6 +70,12 @@ pub enum Problem {
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
         Self::Denied(denied)
+    }
+}
+
+impl From<TooMany> for Problem {
+    fn from(many: TooMany) -> Self {
+        Self::TooMany { retry_after_seconds: many.retry_after.as_secs().max(1) }
     }
 }
 

@@ -4,7 +4,7 @@
 //! path is looked up: a stranger on a private tenant gets the same 401 for every path of every tenant, existing or not.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use skill_pool_domain::access::{Caller, ReadTenant, Tenant, decide};
 use skill_pool_domain::address::{Place, TenantPlace, decode_path};
 use skill_pool_domain::names::TenantName;
+use skill_pool_domain::token::TokenHash;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::call::{Call, Params, RequestId};
@@ -26,6 +27,7 @@ use super::portal::{self, sign_in};
 use super::problem::{Family, Problem};
 use super::site::Site;
 use super::{api, archives, assets, catalog, health};
+use crate::services::limits::TooMany;
 use crate::services::sessions::SessionId;
 
 /// The answer to come.
@@ -208,7 +210,13 @@ fn resolve(site: &Arc<Site>, request: Request<Body>, id: RequestId) -> Result<Re
     let family = family_of(&place, &head.headers);
     let client = peer.map(|peer| site.proxies.client(peer, &head.headers));
     let tenant = TenantName::parse(place.name).ok().and_then(|name| site.directory.tenant(&name));
-    let (caller, session) = caller(site, tenant.as_deref(), &place, family, &head.headers);
+    if let Some(client) = client {
+        site.limits.request(client).map_err(|many| (family, many.into()))?;
+    }
+    let (caller, session, token) = caller(site, tenant.as_deref(), &place, family, &head.headers);
+    if let Some(client) = client {
+        charge(site, client, &caller, token.as_ref()).map_err(|many| (family, many.into()))?;
+    }
     if family == Family::Page && !is_same_origin(&head.method, &head.headers, host, site) {
         return Err((family, Problem::Malformed("this form was sent by a page of another site".to_owned())));
     }
@@ -259,24 +267,37 @@ fn caller(
     place: &TenantPlace<'_>,
     family: Family,
     headers: &HeaderMap,
-) -> (Caller, Option<SessionId>) {
+) -> (Caller, Option<SessionId>, Option<TokenHash>) {
+    let stranger = (Caller::Stranger, None, None);
     match Presented::read(headers) {
-        Presented::Token(token) => (site.directory.caller(&token), None),
-        Presented::Unreadable => (Caller::Unknown, None),
+        Presented::Token(token) => match site.directory.token_hash(&token) {
+            Some(hash) => (site.directory.caller_by_hash(&hash), None, Some(hash)),
+            None => (Caller::Unknown, None, None),
+        },
+        Presented::Unreadable => (Caller::Unknown, None, None),
         Presented::Nothing if family == Family::Page => {
-            let Some(tenant) = tenant else { return (Caller::Stranger, None) };
+            let Some(tenant) = tenant else { return stranger };
             let name = cookie_name(&tenant.name, site.addresses.is_https(place.base));
-            let Some(id) = cookie(headers, &name).and_then(SessionId::parse) else { return (Caller::Stranger, None) };
+            let Some(id) = cookie(headers, &name).and_then(SessionId::parse) else { return stranger };
             match site.sessions.token(&id, tenant.id, Instant::now()) {
                 // A token that was revoked leaves a session that shows nobody; on a public tenant its page still reads.
                 Some(token) => match site.directory.caller_by_hash(&token) {
-                    Caller::Member(credential) => (Caller::Member(credential), Some(id)),
-                    _ => (Caller::Stranger, None),
+                    Caller::Member(credential) => (Caller::Member(credential), Some(id), Some(token)),
+                    _ => stranger,
                 },
-                None => (Caller::Stranger, None),
+                None => stranger,
             }
         }
-        Presented::Nothing => (Caller::Stranger, None),
+        Presented::Nothing => stranger,
+    }
+}
+
+/// Charges a request to its token, or a wrong credential to the address that it came from.
+fn charge(site: &Site, client: IpAddr, caller: &Caller, token: Option<&TokenHash>) -> Result<(), TooMany> {
+    match (caller, token) {
+        (Caller::Member(_), Some(token)) => site.limits.token(token, client),
+        (Caller::Unknown, _) => site.limits.failure(client),
+        _ => Ok(()),
     }
 }
 

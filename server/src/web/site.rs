@@ -17,6 +17,7 @@ use crate::services::files::Files;
 use crate::services::git::Git;
 use crate::services::releases::Releases;
 use crate::services::sessions::Sessions;
+use crate::services::limits::Limiter;
 
 /// See the module.
 pub struct Site {
@@ -38,6 +39,8 @@ pub struct Site {
     pub sessions: Sessions,
     /// Repositories, served.
     pub git: Arc<Git>,
+    /// Who asks too much.
+    pub limits: Limiter,
     /// How pages look.
     pub templates: Templates,
     /// For an answer that is not a stream.

@@ -7,10 +7,9 @@ use axum::body::Body;
 use base64::Engine as _;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use skill_pool_domain::token::TokenHash;
 use tower::ServiceExt;
 
-use super::world::{World, tenant, text};
+use super::world::{World, tenant, text, token_hash};
 use crate::services::sessions::SessionId;
 use crate::web::cookie::set_cookie;
 use crate::web::router::router;
@@ -211,7 +210,7 @@ async fn a_session_counts_on_the_pages_of_its_tenant_and_nowhere_else() {
     let site = site();
     let acme = tenant("acme").expect("a tenant");
     let id = SessionId::parse(&"09".repeat(32)).expect("an id");
-    site.sessions.begin(&id, acme.id, TokenHash([1; 32]), Instant::now());
+    site.sessions.begin(&id, acme.id, token_hash("acme-reader").expect("a token"), Instant::now());
     let cookie = set_cookie(&acme.name, true, Some(&id));
     let cookie = cookie.split(';').next().expect("a pair");
     // A page that is not there: 404 says that the session was taken.

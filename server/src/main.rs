@@ -9,11 +9,12 @@ use skill_pool_server::admin::args::{Cli, Command, ConfigArgs, ConfigVerb, DemoA
 use skill_pool_server::admin::outcome::{DONE, Outcome, REFUSED, UNREACHABLE, USAGE};
 use skill_pool_server::admin::socket::{Asked, ask};
 use skill_pool_server::admin::verbs::TenantVerb;
+use skill_pool_server::app::lock::LockError;
 use skill_pool_server::app::{App, StartError, StopSignals, raise_file_limit};
 use skill_pool_server::config::{Config, ConfigErrors, LogFormat, Sources};
 use skill_pool_server::demo::{self, Demo};
 use skill_pool_server::observe::log;
-use skill_pool_server::store::{DataFolder, FolderError};
+use skill_pool_server::store::DataFolder;
 use tokio::task::block_in_place;
 
 /// Threads for work that blocks: disk, packs, judging pushes. More would only compete for the same disk and processors.
@@ -148,9 +149,11 @@ fn carry_out(config: Config, verb: &Verb) -> Outcome {
     }
     match App::open(config, "a verb") {
         Ok(app) => app.run(verb),
-        Err(StartError::Folder(FolderError::Taken { path, owner })) => {
-            let message =
-                format!("the data folder {} belongs to {owner}, and its admin socket does not answer", path.display());
+        Err(StartError::Folder(LockError::Taken { folder, owner })) => {
+            let message = format!(
+                "the data folder {} belongs to {owner}, and its admin socket does not answer",
+                folder.display()
+            );
             let remedy = "try again in a moment, or stop that process first";
             Outcome::failed(UNREACHABLE, &Refusal::new("unreachable", message, remedy))
         }

@@ -6,6 +6,7 @@
 
 mod directory;
 pub mod listener;
+pub mod lock;
 mod paced;
 mod signals;
 mod start_error;
@@ -23,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::socket::AdminSocket;
 use crate::admin::{Outcome, Verb, Workshop};
 use crate::config::{Config, Rate};
+use crate::followers::{DiskRefs, Follower, Followers, LogGit};
 use crate::keys::{Keys, WhenAbsent};
 use crate::observe::metrics::Metrics;
 use crate::services::credentials::Credentials;
@@ -30,7 +32,7 @@ use crate::services::door::Door;
 use crate::services::git::Git;
 use crate::services::limits::{Budget, Limiter, LimiterOptions};
 use crate::services::{Services, TokenLifetimes};
-use crate::store::{DataFolder, FolderLock, Store, StoreOptions};
+use crate::store::{DataFolder, Store, StoreOptions};
 use crate::web::peer::TrustedProxies;
 use crate::web::portal::render::Templates;
 use crate::web::router::router;
@@ -39,6 +41,7 @@ use crate::web::site::Site;
 
 use directory::Services as Directory;
 use listener::{Listener, ListenerLimits};
+use lock::FolderLock;
 use tls::Tls;
 
 pub use signals::StopSignals;
@@ -80,7 +83,7 @@ impl App {
     /// [`StartError`], in words for the operator.
     pub fn open(config: Config, purpose: &str) -> Result<Self, StartError> {
         let data = DataFolder::new(&config.server.data);
-        let lock = data.lock(purpose)?;
+        let lock = FolderLock::take(data.root(), purpose)?;
         let when_absent = if data.database().exists() { WhenAbsent::Refuse } else { WhenAbsent::Make };
         let keys = Arc::new(Keys::open(&data.keys(), when_absent)?);
         let options = StoreOptions {
@@ -171,6 +174,7 @@ impl App {
         let metrics_listener = self.bind_metrics()?;
         let site = Arc::new(self.site());
         let app = Arc::new(self);
+        let followers = Followers::start(&app.services.store, app.followers())?;
         let tracker = TaskTracker::new();
         let admin = app.start_admin(&tracker);
         let metrics_task = metrics_listener.map(|listener| tokio::spawn(serve_metrics(listener, metrics.clone())));
@@ -199,10 +203,23 @@ impl App {
         }
         tracker.close();
         let _ = tokio::time::timeout(drain, tracker.wait()).await;
+        // Nothing is committed any more. What is still owed is done now, or by the next start.
+        if tokio::time::timeout(drain, followers.stop()).await.is_err() {
+            tracing::warn!("followers did not finish in time; they go on at the next start");
+        }
         let store = app.services.store.clone();
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
         tracing::info!("stopped");
         Ok(())
+    }
+
+    /// What follows each commit.
+    fn followers(&self) -> Vec<Box<dyn Follower>> {
+        let store = Store::clone(&self.services.store);
+        vec![
+            Box::new(DiskRefs::new(store.clone(), self.data.clone())),
+            Box::new(LogGit::new(store, self.data.clone(), self.repositories.clone())),
+        ]
     }
 
     fn bind_metrics(&self) -> Result<Option<Listener>, StartError> {

@@ -4,16 +4,17 @@ use std::net::SocketAddr;
 
 use skill_pool_domain::refusal::Refusal;
 
+use super::lock::LockError;
 use super::tls::TlsError;
 use crate::keys::KeysError;
-use crate::store::{FolderError, StoreError};
+use crate::store::StoreError;
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The data folder cannot be had.
     #[error(transparent)]
-    Folder(#[from] FolderError),
+    Folder(#[from] LockError),
     /// The secrets cannot be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -49,7 +50,7 @@ pub enum StartError {
 impl StartError {
     /// True when trying again later may help: somebody else has the folder or the address now.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Folder(FolderError::Taken { .. }) | Self::Listen { .. })
+        matches!(self, Self::Folder(LockError::Taken { .. }) | Self::Listen { .. })
     }
 
     /// The message and the causes, one a line; no cause repeats what the message says.

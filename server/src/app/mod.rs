@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::Router;
+use skill_pool_domain::address::Addresses;
 use skill_pool_domain::timestamp::Timestamp;
 use skill_pool_git::repo::{RepoCache, RepoOptions};
 use skill_pool_git::upload::{CacheOptions, Fetcher};
@@ -24,19 +25,24 @@ use tokio_util::task::TaskTracker;
 use crate::admin::socket::AdminSocket;
 use crate::admin::{Outcome, Verb, Workshop};
 use crate::config::{Config, Rate};
+use crate::followers::catalog::CatalogFollower;
 use crate::followers::{DiskRefs, Follower, Followers, LogGit};
 use crate::keys::{Keys, WhenAbsent};
 use crate::observe::metrics::Metrics;
+use crate::services::archives::Archives;
+use crate::services::catalog::Catalogs;
 use crate::services::credentials::Credentials;
 use crate::services::door::Door;
+use crate::services::files::Files;
 use crate::services::git::Git;
 use crate::services::limits::{Budget, Limiter, LimiterOptions};
+use crate::services::releases::Releases;
+use crate::services::sessions::Sessions;
 use crate::services::{Services, TokenLifetimes};
 use crate::store::{DataFolder, Store, StoreOptions};
 use crate::web::peer::TrustedProxies;
 use crate::web::portal::render::Templates;
 use crate::web::router::router;
-use crate::web::session::Sessions;
 use crate::web::site::Site;
 
 use directory::Services as Directory;
@@ -172,9 +178,11 @@ impl App {
     ) -> Result<(), StartError> {
         let metrics = Arc::new(Metrics::default());
         let metrics_listener = self.bind_metrics()?;
-        let site = Arc::new(self.site());
+        let addresses = Arc::new(self.config.addresses());
+        let catalogs = Arc::new(Catalogs::new(Store::clone(&self.services.store), addresses.clone()));
+        let site = Arc::new(self.site(addresses, catalogs.clone()));
         let app = Arc::new(self);
-        let followers = Followers::start(&app.services.store, app.followers())?;
+        let followers = Followers::start(&app.services.store, app.followers(catalogs))?;
         let tracker = TaskTracker::new();
         let admin = app.start_admin(&tracker);
         let metrics_task = metrics_listener.map(|listener| tokio::spawn(serve_metrics(listener, metrics.clone())));
@@ -214,11 +222,12 @@ impl App {
     }
 
     /// What follows each commit.
-    fn followers(&self) -> Vec<Box<dyn Follower>> {
+    fn followers(&self, catalogs: Arc<Catalogs>) -> Vec<Box<dyn Follower>> {
         let store = Store::clone(&self.services.store);
         vec![
             Box::new(DiskRefs::new(store.clone(), self.data.clone())),
             Box::new(LogGit::new(store, self.data.clone(), self.repositories.clone())),
+            Box::new(CatalogFollower(catalogs)),
         ]
     }
 
@@ -236,7 +245,7 @@ impl App {
     }
 
     /// Puts together what the web room stands on.
-    fn site(&self) -> Site {
+    fn site(&self, addresses: Arc<Addresses>, catalogs: Arc<Catalogs>) -> Site {
         let fetch = &self.config.fetch;
         let fetcher = Fetcher::new(&CacheOptions {
             memory_bytes_max: usize::try_from(fetch.cache_memory_bytes.0).unwrap_or(usize::MAX),
@@ -254,11 +263,16 @@ impl App {
             self.config.upload_limits(),
             now,
         );
+        let store = Store::clone(&self.services.store);
         let networks = self.config.proxy.trusted.iter().map(|network| (network.address(), network.prefix_bits()));
         Site {
-            addresses: self.config.addresses(),
+            addresses,
             proxies: TrustedProxies::new(networks),
             directory: Arc::new(Directory(self.services.clone())),
+            releases: Releases::new(store.clone()),
+            catalogs,
+            archives: Arc::new(Archives::new(store, self.repositories.clone(), self.data.clone())),
+            files: Files::new(self.repositories.clone(), self.data.clone()),
             sessions: Sessions::default(),
             git: Arc::new(git),
             limits: Limiter::new(&limiter_options(&self.config)),

@@ -15,9 +15,9 @@ use crate::services::archives::Archives;
 use crate::services::catalog::Catalogs;
 use crate::services::files::Files;
 use crate::services::git::Git;
+use crate::services::limits::Limiter;
 use crate::services::releases::Releases;
 use crate::services::sessions::Sessions;
-use crate::services::limits::Limiter;
 
 /// See the module.
 pub struct Site {

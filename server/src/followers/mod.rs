@@ -8,6 +8,7 @@
 //! - `runner`: wakes followers, retries, tells how far they are
 //! - `catalog`: `marketplace.json`, made anew
 //! - `disk_refs`, `packed_refs`: refs of repositories as files that stock git reads
+//! - `packs`: many packs made one, leftovers swept
 //! - `log_git`, `log_tree`: leaves and what they name, as commits in `log.git`
 
 pub mod catalog;
@@ -15,6 +16,7 @@ pub mod disk_refs;
 pub mod log_git;
 mod log_tree;
 mod packed_refs;
+mod packs;
 mod runner;
 
 #[cfg(test)]
@@ -23,6 +25,7 @@ mod tests;
 pub use disk_refs::DiskRefs;
 pub use log_git::LogGit;
 pub use packed_refs::{Deviation, DiskRefsError, read_disk_refs};
+pub use packs::Packs;
 pub use runner::{Followers, Progress, Status, catch_up};
 
 use std::time::Duration;

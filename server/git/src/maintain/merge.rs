@@ -45,6 +45,10 @@ pub(super) fn install(
     objects: usize,
     modified: Option<std::time::SystemTime>,
 ) -> Result<Consolidated, MaintainError> {
+    for source in old {
+        // Readers may hold a pack that they have not read from yet: opened now, it stays readable when its file goes.
+        source.pack.data()?;
+    }
     let kept = move_in(sealed, repo, modified)?;
     // New and old are served side by side for a moment: every object is findable at all times.
     let packs: Vec<Arc<Pack>> = old.iter().map(|source| Arc::clone(&source.pack)).collect();

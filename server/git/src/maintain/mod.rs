@@ -13,7 +13,7 @@ mod reach;
 mod repack;
 mod retire;
 
-use std::fs::Metadata;
+use std::fs::{DirEntry, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -116,16 +116,34 @@ pub enum MaintainError {
     Keep(#[from] KeepError),
 }
 
-/// Says what is worth doing. Looks at the sizes of the packs only.
+/// Says what the repository in `folder` is due for. Lists its packs, and looks at their sizes when they are many.
 ///
 /// # Errors
-/// [`MaintainError::Io`].
-pub fn due(repo: &Repo, options: &MaintainOptions) -> Result<Due, MaintainError> {
-    let sources = sources(repo)?;
-    let small = sources.iter().filter(|source| source.bytes <= options.small_pack_bytes_max).count();
-    Ok(if small >= options.small_packs_min {
+/// [`MaintainError::Io`]. A folder that does not exist is due for nothing.
+pub fn due(folder: &Path, options: &MaintainOptions) -> Result<Due, MaintainError> {
+    let folder = folder.join("objects/pack");
+    let io = |source| MaintainError::Io { what: "list", path: folder.clone(), source };
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Due::Nothing),
+        Err(error) => return Err(io(error)),
+    };
+    let mut packs = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(io)?;
+        if entry.path().extension().is_some_and(|ending| ending == "pack") {
+            packs.push(entry);
+        }
+    }
+    if packs.len() < options.small_packs_min.min(options.packs_min) {
+        return Ok(Due::Nothing);
+    }
+    // One that goes meanwhile is counted with the small ones: it was merged.
+    let large = |entry: &DirEntry| entry.metadata().is_ok_and(|meta| meta.len() > options.small_pack_bytes_max);
+    let large = packs.iter().filter(|entry| large(entry)).count();
+    Ok(if packs.len() - large >= options.small_packs_min {
         Due::Merge
-    } else if sources.len() - small >= options.packs_min {
+    } else if large >= options.packs_min {
         Due::Repack
     } else {
         Due::Nothing

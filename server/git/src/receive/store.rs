@@ -1,6 +1,5 @@
 //! Moves a quarantine into its repository, so that no power cut can take it back.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::hash::BuildHasher;
 use std::io;
@@ -12,7 +11,7 @@ use gix_hash::ObjectId;
 use gix_object::Kind;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::pack::{ReceiveError, Sealed, TEMPORARY_PREFIX, TemporaryFile};
+use super::pack::{ReceiveError, Sealed, TEMPORARY_PREFIX, TemporaryFile, process_mark};
 use super::quarantine::{Quarantine, Reached};
 use crate::objects::ObjectError;
 use crate::repo::Repo;
@@ -133,7 +132,8 @@ pub fn write_objects(repo: &Repo, objects: &[(Kind, &[u8])]) -> Result<Vec<Objec
 }
 
 /// Removes from `folder` (a repository's `objects/pack`, or a folder for quarantines) what a killed process left there.
-/// To be called when no push is under way. Gives the number of files removed.
+/// Files of pushes that are under way in this process stay; no other process may be writing there. Gives the number of
+/// files removed.
 ///
 /// # Errors
 /// When the folder cannot be listed or a file cannot be removed. A folder that does not exist has no leftovers.
@@ -143,31 +143,26 @@ pub fn sweep(folder: &Path) -> io::Result<usize> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         Err(error) => return Err(error),
     };
-    let mut names = HashSet::new();
+    let mut removed = 0;
     for entry in entries {
-        if let Ok(name) = entry?.file_name().into_string() {
-            names.insert(name);
+        let Ok(name) = entry?.file_name().into_string() else { continue };
+        let index_of = name.strip_prefix(TEMPORARY_INDEX_PREFIX);
+        if (index_of.is_none() && !name.starts_with(TEMPORARY_PREFIX)) || name.contains(process_mark()) {
+            continue;
         }
-    }
-    let mut left: Vec<String> = Vec::new();
-    for name in &names {
-        if let Some(rest) = name.strip_prefix(TEMPORARY_INDEX_PREFIX) {
-            left.push(name.clone());
-            let stem = format!("pack-{}", rest.split('_').next().unwrap_or_default());
-            let pack = format!("{stem}.pack");
-            if names.contains(&pack) && !names.contains(&format!("{stem}.idx")) {
-                left.push(pack);
+        if let Some(stem) = index_of.and_then(|rest| rest.split('_').next()) {
+            // Its pack may have its name already. Held: the same pack may be getting it from a push right now.
+            let _held = lock_names(folder);
+            let pack = folder.join(format!("pack-{stem}.pack"));
+            if pack.exists() && !pack.with_extension("idx").exists() {
+                std::fs::remove_file(pack)?;
+                removed += 1;
             }
-        } else if name.starts_with(TEMPORARY_PREFIX) {
-            left.push(name.clone());
         }
+        std::fs::remove_file(folder.join(&name))?;
+        removed += 1;
     }
-    left.sort_unstable();
-    left.dedup();
-    for name in &left {
-        std::fs::remove_file(folder.join(name))?;
-    }
-    Ok(left.len())
+    Ok(removed)
 }
 
 /// Makes the names in `folder` survive a power cut.

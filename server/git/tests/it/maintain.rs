@@ -66,8 +66,8 @@ fn small_packs_are_merged_and_go() {
     let (target, _) = pushed();
     without_tag(&target);
     assert_eq!(packs(&target), 15);
-    assert_eq!(due(&target.repo, &MaintainOptions::default()).expect("readable"), Due::Nothing);
-    assert_eq!(due(&target.repo, &options()).expect("readable"), Due::Merge);
+    assert_eq!(due(target.repo.path(), &MaintainOptions::default()).expect("readable"), Due::Nothing);
+    assert_eq!(due(target.repo.path(), &options()).expect("readable"), Due::Merge);
     let oldest = SystemTime::now() - 5 * AGE;
     for name in target.files() {
         let file = std::fs::File::open(target.pack_folder().join(name)).expect("open");
@@ -85,7 +85,7 @@ fn small_packs_are_merged_and_go() {
     check(&target);
     assert!(merge(&target.repo, &options()).expect("looked").is_none());
     // The same result from any order of the same packs: the name is the content's.
-    assert_eq!(due(&target.repo, &options()).expect("readable"), Due::Nothing);
+    assert_eq!(due(target.repo.path(), &options()).expect("readable"), Due::Nothing);
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(super) use resolve::{StreamReader, append_whole};
 pub(crate) use scan::Entry;
 pub(super) use scan::NONE;
 pub(crate) use spool::{Spool, SpoolReader};
-pub(super) use spool::{TEMPORARY_PREFIX, TemporaryFile};
+pub(super) use spool::{TEMPORARY_PREFIX, TemporaryFile, process_mark};
 pub(super) use write::finish;
 pub(crate) use write::{PackWriter, Sealed, seal};
 

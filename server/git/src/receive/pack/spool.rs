@@ -1,9 +1,11 @@
 //! Where the bytes of a pack wait: in memory while it is small, else in a file that vanishes with its owner.
 
 use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
@@ -127,6 +129,15 @@ impl Read for SpoolReader<'_> {
     }
 }
 
+/// Tells the temporary files of this process from those of another one, and of one before it that had the same id.
+pub fn process_mark() -> &'static str {
+    static MARK: OnceLock<String> = OnceLock::new();
+    MARK.get_or_init(|| {
+        let random = RandomState::new().hash_one(std::process::id());
+        format!("{:x}-{random:016x}", std::process::id())
+    })
+}
+
 /// A file that is removed when this value is dropped, unless it was given its final name.
 #[derive(Debug)]
 pub struct TemporaryFile {
@@ -139,12 +150,10 @@ impl TemporaryFile {
     fn create(folder: &Path, prefix: &str) -> io::Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         loop {
-            // The process id tells two servers' files apart, the count two files of one server.
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let path = folder.join(format!("{prefix}{:x}_{count:x}", std::process::id()));
+            let path = folder.join(format!("{prefix}{}_{count:x}", process_mark()));
             match OpenOptions::new().read(true).write(true).create_new(true).mode(0o444).open(&path) {
                 Ok(file) => return Ok(Self { path, file, kept: false }),
-                // Left by an earlier process that had the same id.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }

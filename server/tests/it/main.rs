@@ -1,6 +1,8 @@
 //! One binary for all integration tests of the server, because linking is what costs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod claude;
+mod clients;
 mod deploy;
 mod hooks;
 mod pushes;

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
-use skill_pool_domain::gate::Policy;
-use skill_pool_domain::names::{MemberId, TenantName};
+use skill_pool_domain::gate::{Context, Policy, judge};
+use skill_pool_domain::names::{MemberId, PluginName, TenantName};
 use skill_pool_domain::push::Protection;
 use skill_pool_domain::registry::{CertificateDemand, Registry, Visibility, genesis};
 use skill_pool_domain::tree::{Mode, Tree, TreeFile};
@@ -79,24 +79,51 @@ fn git(folder: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-#[test]
-fn the_template_makes_a_valid_registry() {
-    let folder = plugins_folder().parent().expect("the template").to_owned();
-    let in_registry = |path: &PathBuf| !path.starts_with(folder.join("plugins"));
-    let files = files(&folder).into_iter().filter(in_registry).map(|path| {
+/// The files of a folder as the rules see a commit.
+fn tree(folder: &Path, is_in: impl Fn(&Path) -> bool) -> Tree {
+    let inside = |path: &Path| path.strip_prefix(folder).expect("inside").to_owned();
+    let files = files(folder).into_iter().filter(|path| is_in(&inside(path))).map(|path| {
         let content = fs::read(&path).expect("a file");
+        let is_executable = fs::metadata(&path).expect("metadata").permissions().mode() & 0o100 != 0;
         TreeFile {
-            path: path.strip_prefix(&folder).expect("inside").to_str().expect("text").as_bytes().to_vec(),
-            mode: Mode::File,
+            path: inside(&path).to_str().expect("our names are text").as_bytes().to_vec(),
+            mode: if is_executable { Mode::Executable } else { Mode::File },
             size_bytes: content.len() as u64,
             content: Some(content),
         }
     });
-    let template = Tree::new(files.collect());
+    Tree::new(files.collect())
+}
+
+#[test]
+fn the_gate_has_nothing_to_say() {
+    let policy = Policy::default();
+    for plugin in children(&plugins_folder()) {
+        let expected = PluginName::parse(name(&plugin)).expect("a name");
+        let verdict = judge(&tree(&plugin, |_| true), &Context { expected_name: Some(&expected), policy: &policy });
+        assert!(verdict.findings.is_empty(), "{}: {:#?}", name(&plugin), verdict.findings);
+    }
+}
+
+#[test]
+fn the_policy_names_rules_that_exist() {
+    let text = read(&plugins_folder().parent().expect("the template").join("policy.toml"));
+    // The examples are comments, indented by three blanks.
+    let examples: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("#   ")).filter(|line| line.contains(" = ")).collect();
+    assert!(examples.len() >= 3, "{examples:?}");
+    Policy::parse(&format!("[rules]\n{}", examples.join("\n"))).unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn the_template_makes_a_valid_registry() {
+    let folder = plugins_folder().parent().expect("the template").to_owned();
+    let template = tree(&folder, |path| !path.starts_with("plugins"));
     let tenant = "0192d5a0-0000-7000-8000-000000000001".parse().expect("an id");
     let name = TenantName::parse("acme").expect("a name");
     let admin = MemberId::parse("ana").expect("an id");
     let first = genesis(&template, tenant, &name, &admin);
+    assert!(first.get("members/README.md").is_some(), "what explains a folder comes along");
     let registry = Registry::read(&first).unwrap_or_else(|findings| panic!("{findings:#?}"));
     assert_eq!((registry.tenant, registry.title.as_str()), (tenant, "acme"));
     assert_eq!(registry.visibility, Visibility::Private);

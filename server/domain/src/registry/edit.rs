@@ -23,7 +23,8 @@ pub fn genesis(template: &Tree, tenant: TenantId, name: &TenantName, admin: &Mem
         size_bytes: content.len() as u64,
         content: Some(content),
     };
-    let own = |file: &&TreeFile| file.path != b"registry.toml" && !file.path.starts_with(b"members/");
+    let is_member = |path: &[u8]| path.starts_with(b"members/") && path.ends_with(b".toml");
+    let own = |file: &&TreeFile| file.path != b"registry.toml" && !is_member(&file.path);
     let mut files: Vec<TreeFile> = template.files().iter().filter(own).cloned().collect();
     let template = template.get("registry.toml").and_then(TreeFile::text).unwrap_or_default();
     let mut head = format!("# The tenant's id. It never changes.\ntenant = \"{tenant}\"\n");

@@ -4,6 +4,7 @@
 mod claude;
 mod clients;
 mod deploy;
+mod docs;
 mod hooks;
 mod pushes;
 mod starter_set;

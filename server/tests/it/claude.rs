@@ -67,8 +67,10 @@ impl<'a> Person<'a> {
 
     /// What the client says is installed: name with marketplace, version, folder.
     fn installed(&self) -> Vec<(String, String, PathBuf)> {
+        let said = said_on_stdout(&self.try_claude(&["plugin", "list", "--json"]));
+        let array = said.find('[').zip(said.rfind(']')).map(|(from, to)| &said[from..=to]);
         let list: Value =
-            serde_json::from_str(&said_on_stdout(&self.try_claude(&["plugin", "list", "--json"]))).expect("JSON");
+            array.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| panic!("no list: {said}"));
         let text = |entry: &Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
         let entries = list.as_array().expect("a list");
         entries

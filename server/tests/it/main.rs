@@ -7,6 +7,7 @@ mod deploy;
 mod docs;
 mod hooks;
 mod pushes;
+mod signed;
 mod starter_set;
 mod tidy;
 #[allow(dead_code, reason = "a harness offers more than each scenario takes")]

@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 use axum::Router;
 use skill_pool_domain::address::Addresses;
 use skill_pool_domain::timestamp::Timestamp;
+use skill_pool_git::maintain::MaintainOptions;
 use skill_pool_git::repo::{RepoCache, RepoOptions};
 use skill_pool_git::upload::{CacheOptions, Fetcher};
 use tokio_util::task::TaskTracker;
@@ -26,7 +27,7 @@ use crate::admin::socket::AdminSocket;
 use crate::admin::{Outcome, Verb, Workshop};
 use crate::config::{Config, Rate};
 use crate::followers::catalog::CatalogFollower;
-use crate::followers::{DiskRefs, Follower, Followers, LogGit};
+use crate::followers::{DiskRefs, Follower, Followers, LogGit, Packs};
 use crate::keys::{Keys, WhenAbsent};
 use crate::observe::metrics::Metrics;
 use crate::services::archives::Archives;
@@ -226,7 +227,8 @@ impl App {
         let store = Store::clone(&self.services.store);
         vec![
             Box::new(DiskRefs::new(store.clone(), self.data.clone())),
-            Box::new(LogGit::new(store, self.data.clone(), self.repositories.clone())),
+            Box::new(LogGit::new(store.clone(), self.data.clone(), self.repositories.clone())),
+            Box::new(Packs::new(store, self.data.clone(), self.repositories.clone(), MaintainOptions::default())),
             Box::new(CatalogFollower(catalogs)),
         ]
     }

@@ -182,8 +182,7 @@ fn note(problem: &Problem, id: RequestId) {
 
 async fn serve_page(site: &Site, call: Call) -> Response<Body> {
     let id = call.id;
-    let place =
-        portal::problem::Place { name: call.name.clone(), prefix: call.prefix.clone(), path: call.path.clone() };
+    let place = portal::problem::Place::of(&call);
     match serve(call).await {
         Ok(response) => response,
         Err(problem) => {
@@ -333,7 +332,7 @@ fn serve_server(site: &Site, method: &Method, path: &str, id: RequestId) -> Resp
         _ => match path.strip_prefix("/static/").and_then(assets::serve) {
             Some(response) => response,
             None => {
-                let place = portal::problem::Place { name: "".into(), prefix: "".into(), path: path.into() };
+                let place = portal::problem::Place::of_server(path);
                 portal::problem::respond(site, &place, Problem::NotFound, &id.to_string())
             }
         },

@@ -56,6 +56,8 @@ struct BudgetView {
     limit: String,
     used_number: u64,
     limit_number: u64,
+    max_number: u64,
+    is_over: bool,
 }
 
 /// The handler.
@@ -98,8 +100,10 @@ pub async fn show(call: Call) -> Result<Response<Body>, Problem> {
         budget: (used > 0).then(|| BudgetView {
             used: grouped(used),
             limit: grouped(LISTING_CHARACTERS_MAX),
-            used_number: used.min(LISTING_CHARACTERS_MAX),
+            used_number: used,
             limit_number: LISTING_CHARACTERS_MAX,
+            max_number: used.max(LISTING_CHARACTERS_MAX),
+            is_over: used > LISTING_CHARACTERS_MAX,
         }),
         publish_command: format!("git push {base}/git/plugins/<plugin>.git HEAD:main"),
         credential_command,

@@ -13,7 +13,7 @@ use skill_pool_domain::plugin::summary::{ItemSummary, PluginSummary};
 use super::home::brand;
 use super::markdown;
 use super::render::{Frame, page};
-use super::words::{CountView, ReachView, class_word, counts, grouped, plural, reach, size};
+use super::words::{CountView, ReachView, class_word, counts, grouped, plural, reach, sentence, size};
 use crate::services::catalog::{Counts, reach_of};
 use crate::services::releases::Release;
 use crate::web::call::Call;
@@ -76,8 +76,8 @@ struct CapabilityGroup {
 #[derive(Serialize)]
 struct CapabilityView {
     says: String,
-    detail: String,
-    place: String,
+    details: Vec<String>,
+    places: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -193,7 +193,7 @@ fn view(call: &Call, tenant: &str, found: Found) -> View {
             reason: yanked.reason.clone(),
         }),
         is_listed: latest.is_some(),
-        items: summary.items.iter().map(|item| item_view(item, &name)).collect(),
+        items: items(&summary, &name),
         capabilities: groups(&summary.capabilities),
         readme,
         releases: releases.iter().map(|release| release_view(release, latest.as_ref(), prefix)).collect(),
@@ -210,6 +210,13 @@ fn view(call: &Call, tenant: &str, found: Found) -> View {
         commit: release.commit.to_string(),
         name,
     }
+}
+
+/// Skills first, then agents, then commands.
+fn items(summary: &PluginSummary, plugin: &str) -> Vec<ItemView> {
+    let of_kind = |kind| summary.items.iter().filter(move |item| item.kind == kind);
+    let all = [ItemKind::Skill, ItemKind::Agent, ItemKind::Command].into_iter().flat_map(of_kind);
+    all.map(|item| item_view(item, plugin)).collect()
 }
 
 fn item_view(item: &ItemSummary, plugin: &str) -> ItemView {
@@ -231,23 +238,42 @@ fn item_view(item: &ItemSummary, plugin: &str) -> ItemView {
     ItemView { kind, called: format!("{plugin}:{}", item.called), description, note: note.to_owned() }
 }
 
+/// Capabilities by how far they reach; those that say the same stand together.
 fn groups(capabilities: &[Capability]) -> Vec<CapabilityGroup> {
-    [(Class::Runs, "Without being asked"), (Class::Scripts, "When it is used"), (Class::Text, "As text")]
-        .into_iter()
-        .filter_map(|(class, title)| {
-            let of_class: Vec<CapabilityView> =
-                capabilities.iter().filter(|capability| capability.class == class).map(capability_view).collect();
-            (!of_class.is_empty()).then(|| CapabilityGroup { class: class_word(class), title, capabilities: of_class })
-        })
-        .collect()
+    let of_class = |class| {
+        let mut views: Vec<CapabilityView> = Vec::new();
+        for capability in capabilities.iter().filter(|capability| capability.class == class) {
+            let says = sentence(&format!("{}.", capability.says));
+            match views.iter_mut().find(|view| view.says == says) {
+                Some(view) => {
+                    view.details.push(capability.detail.clone());
+                    let place = place(capability);
+                    if !view.places.contains(&place) {
+                        view.places.push(place);
+                    }
+                }
+                None => {
+                    let (details, places) = (vec![capability.detail.clone()], vec![place(capability)]);
+                    views.push(CapabilityView { says, details, places });
+                }
+            }
+        }
+        views
+    };
+    let titles = [(Class::Runs, "Without being asked"), (Class::Scripts, "When it is used"), (Class::Text, "As text")];
+    let groups = titles.into_iter().map(|(class, title)| CapabilityGroup {
+        class: class_word(class),
+        title,
+        capabilities: of_class(class),
+    });
+    groups.filter(|group| !group.capabilities.is_empty()).collect()
 }
 
-fn capability_view(capability: &Capability) -> CapabilityView {
-    let place = match capability.line {
+fn place(capability: &Capability) -> String {
+    match capability.line {
         Some(line) => format!("{}:{line}", capability.path),
         None => capability.path.clone(),
-    };
-    CapabilityView { says: format!("{}.", capability.says), detail: capability.detail.clone(), place }
+    }
 }
 
 fn release_view(release: &Release, latest: Option<&Version>, prefix: &str) -> ReleaseView {

@@ -3,10 +3,12 @@
 use axum::body::Body;
 use http::{Response, StatusCode};
 use serde::Serialize;
-use skill_pool_domain::access::Denied;
+use skill_pool_domain::access::{Denied, ReadTenant};
 
 use super::render::{Frame, page};
 use super::sign_in;
+use super::words::sentence;
+use crate::web::call::Call;
 use crate::web::problem::{Family, Problem};
 use crate::web::site::Site;
 
@@ -18,6 +20,21 @@ pub struct Place {
     pub prefix: Box<str>,
     /// The path within the tenant.
     pub path: Box<str>,
+    /// Whether the person reads this tenant, so that its catalog is a place to go on.
+    pub is_inside: bool,
+}
+
+impl Place {
+    /// Of a request within a tenant's addresses.
+    pub fn of(call: &Call) -> Self {
+        let is_inside = call.grant(ReadTenant).is_ok();
+        Self { name: call.name.clone(), prefix: call.prefix.clone(), path: call.path.clone(), is_inside }
+    }
+
+    /// Of a request outside of them.
+    pub fn of_server(path: &str) -> Self {
+        Self { name: "".into(), prefix: "".into(), path: path.into(), is_inside: false }
+    }
 }
 
 #[derive(Serialize)]
@@ -41,7 +58,7 @@ pub fn respond(site: &Site, place: &Place, problem: Problem, request_id: &str) -
         other => {
             let parts = other.parts(request_id);
             let view = View {
-                frame: Frame::of_outside(parts.status.canonical_reason().unwrap_or("Problem")),
+                frame: Frame::of_problem(parts.status.canonical_reason().unwrap_or("Problem"), place),
                 status: parts.status.as_u16(),
                 heading: sentence(&parts.message),
                 place: parts.place,
@@ -66,14 +83,5 @@ pub fn respond(site: &Site, place: &Place, problem: Problem, request_id: &str) -
             }
             response
         }
-    }
-}
-
-/// Begins with a capital letter.
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first.to_uppercase().chain(chars).collect(),
-        None => String::new(),
     }
 }

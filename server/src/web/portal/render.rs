@@ -11,6 +11,7 @@ use serde::Serialize;
 use skill_pool_domain::access::{Caller, Role};
 use skill_pool_domain::registry::Visibility;
 
+use super::problem::Place;
 use crate::web::assets;
 use crate::web::call::Call;
 use crate::web::problem::Problem;
@@ -113,6 +114,13 @@ impl Frame {
     /// The frame of a tenant's page for a caller who may not read it: the same whether or not the tenant exists.
     pub fn of_outside(title: &str) -> Self {
         Self::of_server(title)
+    }
+
+    /// The frame of the page of a problem.
+    pub fn of_problem(title: &str, place: &Place) -> Self {
+        let home = place.is_inside.then(|| format!("{}/", place.prefix));
+        let brand = if place.is_inside { place.name.to_string() } else { "skill-pool".to_owned() };
+        Self { home, brand, ..Self::of_server(title) }
     }
 
     /// The frame of a tenant's page for somebody who may read it. `brand` is the tenant's title.

@@ -48,17 +48,13 @@ pub fn form(
     site.templates.render("pages/sign_in.html", &view)
 }
 
-fn place(call: &Call) -> Place {
-    Place { name: call.name.clone(), prefix: call.prefix.clone(), path: call.path.clone() }
-}
-
 /// `GET …/sign-in`.
 ///
 /// # Errors
 /// When the template cannot be rendered.
 pub async fn show(call: Call) -> Result<Response<Body>, Problem> {
     let next = call.query_value("next").unwrap_or_default();
-    Ok(page(StatusCode::OK, form(&call.site, &place(&call), None, None, &next)?))
+    Ok(page(StatusCode::OK, form(&call.site, &Place::of(&call), None, None, &next)?))
 }
 
 /// `POST …/sign-in`: a token that opens this tenant begins a session.
@@ -81,7 +77,7 @@ pub async fn submit(mut call: Call) -> Result<Response<Body>, Problem> {
     };
     let Some((tenant, hash)) = fits else {
         let error = "This token opens nothing here. Check that it is whole, not expired, and for this team.";
-        let html = form(&call.site, &place(&call), None, Some(error), &next)?;
+        let html = form(&call.site, &Place::of(&call), None, Some(error), &next)?;
         let mut response = page(StatusCode::UNAUTHORIZED, html);
         Problem::Denied(Denied::Unauthenticated).headers(call.family, response.headers_mut());
         return Ok(response);

@@ -78,6 +78,15 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// Begins with a capital letter.
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
 /// A text as the value in a query.
 pub fn query_encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

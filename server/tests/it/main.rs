@@ -10,5 +10,6 @@ mod pushes;
 mod signed;
 mod starter_set;
 mod tidy;
+mod tour;
 #[allow(dead_code, reason = "a harness offers more than each scenario takes")]
 mod world;

@@ -110,6 +110,11 @@ impl Reach {
         Ok(self.contents.get_or_init(|| made).contains(id))
     }
 
+    /// True when trees and blobs were walked.
+    pub fn is_whole(&self) -> bool {
+        self.contents.get().is_some()
+    }
+
     fn weight(&self) -> usize {
         // Trees and blobs come later; they are some times as many as commits.
         (self.commits.len() + self.tips.len() + self.contents.get().map_or(0, Layers::len)) * ID_BYTES + 1_024
@@ -149,6 +154,7 @@ impl Visit for Collect<'_> {
 
 /// Sets of states, bounded by memory.
 pub struct ReachCache {
+    bytes_max: usize,
     states: Mutex<Lru<StateKey, Arc<Reach>>>,
     latest: Mutex<Lru<PathBuf, Vec<StateKey>>>,
 }
@@ -156,7 +162,7 @@ pub struct ReachCache {
 impl ReachCache {
     /// Keeps sets of about `bytes_max` bytes.
     pub fn new(bytes_max: usize) -> Self {
-        Self { states: Mutex::new(Lru::new(bytes_max)), latest: Mutex::new(Lru::new(1_024)) }
+        Self { bytes_max, states: Mutex::new(Lru::new(bytes_max)), latest: Mutex::new(Lru::new(1_024)) }
     }
 
     /// What `refs` reach in the repository of `commits`.
@@ -184,9 +190,10 @@ impl ReachCache {
         Ok(made)
     }
 
-    /// Weighs `reach` again after its trees and blobs were made.
+    /// Weighs `reach` again after its trees and blobs were walked.
     pub fn keep(&self, state: StateKey, reach: &Arc<Reach>) {
-        self.states.lock().insert(state, Arc::clone(reach), reach.weight());
+        // A set that is larger than the whole bound takes all of it: made anew for each request, it would cost more.
+        self.states.lock().insert(state, Arc::clone(reach), reach.weight().min(self.bytes_max));
     }
 
     fn make(

@@ -227,6 +227,24 @@ fn what_is_wanted_by_id_or_by_name_is_served_if_it_is_reachable() {
     }
 }
 
+/// libgit2 speaks version 0, wants every ref, never says `done` in the first request of a shallow clone, and reads
+/// packets narrowly.
+#[test]
+fn libgit2_clones_whole_and_shallow() {
+    let world = World::new();
+    let bare = origin(&world);
+    let served = Served::new(Shared::new(&bare, &CacheOptions::default()));
+    for (name, depth, commits) in [("whole", 0, "11"), ("shallow", 1, "1"), ("deeper", 3, "6")] {
+        let mut options = git2::FetchOptions::new();
+        options.depth(depth);
+        let folder = world.path(name);
+        let mut builder = git2::build::RepoBuilder::new();
+        builder.fetch_options(options).bare(true).clone(&served.url, &folder).expect("clones");
+        world.git(&folder, &["fsck", "--full"]);
+        assert_eq!(world.git(&folder, &["rev-list", "--count", "main"]), commits, "{name}");
+    }
+}
+
 #[test]
 fn an_empty_repository_and_an_unborn_head_are_cloned() {
     let world = World::new();

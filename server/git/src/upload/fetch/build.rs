@@ -61,8 +61,11 @@ impl<'a> Session<'a> {
     /// True when the reader's refs reach `id`, whatever kind of object it is.
     pub fn is_visible(&mut self, id: &ObjectId) -> Result<bool, FetchError> {
         let reach = self.reach()?;
+        let was_whole = reach.is_whole();
         let visible = reach.has(id, &mut self.commits, self.ask.limits.objects_max)?;
-        self.reach_cache.keep(self.ask.refs.state, &reach);
+        if reach.is_whole() != was_whole {
+            self.reach_cache.keep(self.ask.refs.state, &reach);
+        }
         Ok(visible)
     }
 
@@ -117,7 +120,7 @@ pub fn build(ask: &Ask<'_>, request: &FetchRequest, reach_cache: &ReachCache) ->
     let common = match ask.version {
         Version::V0 | Version::V1 => {
             if request.deepen != Deepen::No {
-                lines.cut(&cut, "\n");
+                lines.cut(&cut);
                 lines.out.extend_from_slice(pkt::FLUSH);
                 if request.wants_only {
                     return Ok(Built::Lines(lines.out.into()));
@@ -132,7 +135,7 @@ pub fn build(ask: &Ask<'_>, request: &FetchRequest, reach_cache: &ReachCache) ->
     if ask.version == Version::V2 {
         if request.deepen != Deepen::No || !request.shallow.is_empty() || !ask.options.shallow.is_empty() {
             lines.line("shallow-info\n");
-            lines.cut(&cut, "");
+            lines.cut(&cut);
             lines.out.extend_from_slice(pkt::DELIM);
         }
         if !wanted_refs.is_empty() {
@@ -326,12 +329,13 @@ impl Lines {
         }
     }
 
-    fn cut(&mut self, cut: &Cut, end: &str) {
+    /// Without line ends: libgit2 1.9 takes a shallow line with one for no packet at all.
+    fn cut(&mut self, cut: &Cut) {
         for id in &cut.shallow {
-            self.line(&format!("shallow {id}{end}"));
+            self.line(&format!("shallow {id}"));
         }
         for id in &cut.unshallow {
-            self.line(&format!("unshallow {id}{end}"));
+            self.line(&format!("unshallow {id}"));
         }
     }
 }

@@ -14,7 +14,7 @@
 pub mod catalog;
 pub mod disk_refs;
 pub mod log_git;
-mod log_tree;
+pub(crate) mod log_tree;
 mod packed_refs;
 mod packs;
 mod runner;
@@ -24,6 +24,7 @@ mod tests;
 
 pub use disk_refs::DiskRefs;
 pub use log_git::LogGit;
+pub(crate) use packed_refs::deviation;
 pub use packed_refs::{Deviation, DiskRefsError, read_disk_refs};
 pub use packs::Packs;
 pub use runner::{Followers, Progress, Status, catch_up};

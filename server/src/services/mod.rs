@@ -4,20 +4,25 @@
 //! whom a token shows, `limits` who asks too much, `door` moves refs.
 
 pub mod archives;
+pub mod backup;
 pub mod catalog;
 pub mod credentials;
 pub mod door;
 mod faults;
 pub mod files;
+pub mod fsck;
 pub mod git;
 pub mod limits;
 mod members;
 mod publish;
+pub mod rebuild;
 pub mod releases;
 pub mod sessions;
 pub mod template;
 mod tenants;
 mod tokens;
+#[cfg(test)]
+mod world;
 mod yank;
 
 use std::sync::Arc;

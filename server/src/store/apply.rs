@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gix::ObjectId;
 use rusqlite::{Connection, OptionalExtension, params};
 use skill_pool_domain::digest::Sha256;
-use skill_pool_domain::journal::{Gate, GateOutcome, GitId, Kind, LeafFields, Signer, leaf_name};
+use skill_pool_domain::journal::{Ext, Gate, GateOutcome, GitId, Kind, LeafFields, Signer, leaf_name};
 use skill_pool_domain::names::{LeafIndex, PluginName, RefName, RepositoryId, RepositoryName};
 use skill_pool_domain::timestamp::Timestamp;
 use skill_pool_git::refs::RefEntry;
@@ -27,13 +27,30 @@ pub(super) struct Limits {
     pub(super) repositories_per_tenant_max: u64,
 }
 
+/// Where a proposal comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Origin {
+    /// The door judged it.
+    Door,
+    /// It is on disk already, and its leaves were lost with the database.
+    Rebuilt,
+}
+
 /// Makes a judged proposal true. The checks that may have been overtaken since it was judged are made again here, where
 /// nothing else moves.
-pub(super) fn apply(batch: &mut Batch<'_>, proposal: &Proposal, limits: Limits) -> Result<Committed, NotCommitted> {
+pub(super) fn apply(
+    batch: &mut Batch<'_>,
+    proposal: &Proposal,
+    limits: Limits,
+    origin: Origin,
+) -> Result<Committed, NotCommitted> {
     let connection = batch.connection;
     let seconds = u64::try_from(proposal.at.seconds()).unwrap_or(0);
     let journal = JournalEnd::open(connection, proposal.tenant, seconds).map_err(sql)?;
-    let journal = journal.ok_or_else(|| refused("there is no such tenant"))?;
+    let mut journal = journal.ok_or_else(|| refused("there is no such tenant"))?;
+    if origin == Origin::Rebuilt {
+        journal.ext = Some(Ext::reason("rebuilt"));
+    }
     if journal.policy != proposal.policy {
         return Err(NotCommitted::PolicyMoved);
     }

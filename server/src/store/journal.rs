@@ -1,7 +1,7 @@
 //! The journal: leaves by place.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use skill_pool_domain::journal::{Leaf, LeafError, LeafFields};
+use skill_pool_domain::journal::{Ext, Leaf, LeafError, LeafFields};
 use skill_pool_domain::names::{LeafIndex, TenantId};
 
 use super::{Store, StoreError, sql};
@@ -64,6 +64,8 @@ pub(super) struct JournalEnd<'a> {
     time: u64,
     /// In force for the next leaf.
     pub(super) policy: Option<LeafIndex>,
+    /// For leaves that say nothing else.
+    pub(super) ext: Option<Ext>,
     /// What was appended.
     pub(super) appended: Vec<LeafIndex>,
 }
@@ -93,6 +95,7 @@ impl<'a> JournalEnd<'a> {
             next,
             time: last_s.max(at_s),
             policy,
+            ext: None,
             appended: Vec::new(),
         });
         Ok(end)
@@ -108,6 +111,7 @@ impl<'a> JournalEnd<'a> {
         let mut leaf = LeafFields::new(kind, self.tenant, index, self.time);
         leaf.policy = self.policy;
         fields(&mut leaf);
+        leaf.ext = leaf.ext.or_else(|| self.ext.clone());
         let text = Leaf::new(leaf)?.text();
         if text.len() > skill_pool_domain::journal::LEAF_BYTES_MAX {
             return Err(AppendError::TooLong(text.len()));

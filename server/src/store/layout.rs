@@ -28,6 +28,11 @@ impl DataFolder {
         self.root.join("skill-pool.db")
     }
 
+    /// Where a rebuild makes the database anew, before it takes the other's place.
+    pub fn database_beside(&self) -> PathBuf {
+        self.root.join("skill-pool.db.rebuilding")
+    }
+
     /// Signing key and token pepper, 0600.
     pub fn keys(&self) -> PathBuf {
         self.root.join("keys")

@@ -9,8 +9,10 @@ mod apply;
 mod cache;
 pub mod commit;
 mod connection;
+mod copy;
 mod error;
 mod evidence;
+mod import;
 mod journal;
 mod layout;
 mod migrate;
@@ -45,6 +47,7 @@ use writer::{Batch, Queue, SaysDiskFull, Work, Writer};
 pub use commit::{Committed, NotCommitted, Proposal};
 pub use error::StoreError;
 pub use evidence::EvidenceKind;
+pub use import::{ImportedLeaf, ImportedState, release_of_tag};
 pub use journal::StoredLeaf;
 pub use layout::{DataFolder, sync_folder};
 pub use outbox::{OutboxEntry, Position};
@@ -177,13 +180,32 @@ impl Store {
     }
 
     fn propose(&self, proposal: Proposal) -> Result<oneshot::Receiver<Result<Committed, NotCommitted>>, NotCommitted> {
-        let limits = apply::Limits {
-            refs_per_repository_max: self.inner.options.refs_per_repository_max,
-            repositories_per_tenant_max: self.inner.options.repositories_per_tenant_max,
-        };
-        let (job, receiver) = Work::new(move |batch: &mut Batch<'_>| apply::apply(batch, &proposal, limits));
+        let limits = self.limits();
+        let origin = apply::Origin::Door;
+        let (job, receiver) =
+            Work::with_reply(move |batch: &mut Batch<'_>| apply::apply(batch, &proposal, limits, origin));
         self.inner.queue.push(job)?;
         Ok(receiver)
+    }
+
+    fn limits(&self) -> apply::Limits {
+        apply::Limits {
+            refs_per_repository_max: self.inner.options.refs_per_repository_max,
+            repositories_per_tenant_max: self.inner.options.repositories_per_tenant_max,
+        }
+    }
+
+    /// What the database says about its own file: nothing when it is sound, else what is damaged, in its words.
+    ///
+    /// # Errors
+    /// When it cannot be read at all.
+    pub fn integrity(&self) -> Result<Vec<String>, StoreError> {
+        let lines: Vec<String> = self.read("look at its own file", |connection| {
+            let mut statement = connection.prepare("PRAGMA integrity_check(100)")?;
+            let lines = statement.query_map([], |row| row.get(0))?;
+            lines.collect()
+        })?;
+        Ok(lines.into_iter().filter(|line| line != "ok").collect())
     }
 
     /// Transactions committed since the start; commits that were grouped count once.
@@ -217,7 +239,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let (job, receiver) = Work::new(change);
+        let (job, receiver) = Work::with_reply(change);
         self.inner.queue.push(job)?;
         receiver.blocking_recv().unwrap_or(Err(StoreError::Closed))
     }

@@ -74,6 +74,16 @@ impl Store {
         Ok(Some(refs))
     }
 
+    /// The refs of a repository as the database holds them now, past the cache: for `fsck`. Empty when there is none of
+    /// that name.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn refs_in_database(&self, tenant: TenantId, name: &RepositoryName) -> Result<Vec<RefEntry>, StoreError> {
+        let loaded = self.read("read the refs of a repository", |connection| load_at_once(connection, tenant, name))?;
+        Ok(loaded.map(|refs| refs.snapshot.refs.clone()).unwrap_or_default())
+    }
+
     /// Sets main of a repository that the registry writes by itself and no leaf explains: `log.git`, `marketplace.git`.
     /// Durable when it returns. The repository comes to be with the id `repository` when there is none.
     ///

@@ -196,7 +196,7 @@ impl Store {
             return;
         }
         let (tenant, id) = (token.tenant, token.token);
-        let (job, _) = super::Work::new(move |batch: &mut super::Batch<'_>| {
+        let (job, _) = super::Work::with_reply(move |batch: &mut super::Batch<'_>| {
             let sql = "UPDATE tokens SET last_used_day = ?3 WHERE tenant = ?1 AND token = ?2";
             let row = params![tenant.0.as_bytes(), id.0.as_bytes(), day];
             batch.connection.execute(sql, row).map(|_| ()).map_err(StoreError::doing("remember a token's use"))

@@ -101,7 +101,7 @@ where
     E: SaysDiskFull + Send + 'static,
     F: FnOnce(&mut Batch<'_>) -> Result<T, E> + Send + 'static,
 {
-    pub(super) fn new(run: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, E>>) {
+    pub(super) fn with_reply(run: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, E>>) {
         let (reply, receiver) = oneshot::channel();
         (Box::new(Self { run: Some(run), result: None, reply }), receiver)
     }
@@ -190,6 +190,9 @@ impl Batch<'_> {
     }
 }
 
+/// Jobs of one transaction, and follower positions that ride on it.
+type Group = (Vec<Box<dyn Job>>, BTreeMap<&'static str, Position>);
+
 /// The queue in front of the writer, shared by all handles of a store.
 pub(super) struct Queue {
     state: Mutex<QueueState>,
@@ -266,7 +269,7 @@ impl Queue {
     }
 
     /// The next group and the positions that ride on it; `None` when there will be none.
-    fn next(&self) -> Option<(Vec<Box<dyn Job>>, BTreeMap<&'static str, Position>)> {
+    fn next(&self) -> Option<Group> {
         let mut state = self.state.lock();
         loop {
             if !state.jobs.is_empty() {

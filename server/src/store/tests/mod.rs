@@ -3,4 +3,5 @@
 mod commits;
 mod faults;
 mod reads;
+pub(crate) mod tamper;
 pub(crate) mod world;

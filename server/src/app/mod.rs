@@ -27,6 +27,7 @@ use crate::admin::socket::AdminSocket;
 use crate::admin::{Outcome, Verb, Workshop};
 use crate::config::{Config, Rate};
 use crate::followers::catalog::CatalogFollower;
+use crate::followers::marketplace::{MarketplaceFollower, Marketplaces};
 use crate::followers::{DiskRefs, Follower, Followers, LogGit, Packs};
 use crate::keys::{Keys, WhenAbsent};
 use crate::observe::metrics::Metrics;
@@ -35,7 +36,7 @@ use crate::services::catalog::Catalogs;
 use crate::services::credentials::Credentials;
 use crate::services::door::Door;
 use crate::services::files::Files;
-use crate::services::git::Git;
+use crate::services::git::{Git, GitParts};
 use crate::services::limits::{Budget, Limiter, LimiterOptions};
 use crate::services::releases::Releases;
 use crate::services::sessions::Sessions;
@@ -181,9 +182,15 @@ impl App {
         let metrics_listener = self.bind_metrics()?;
         let addresses = Arc::new(self.config.addresses());
         let catalogs = Arc::new(Catalogs::new(Store::clone(&self.services.store), addresses.clone()));
-        let site = Arc::new(self.site(addresses, catalogs.clone()));
+        let marketplaces = Arc::new(Marketplaces::new(
+            Store::clone(&self.services.store),
+            self.data.clone(),
+            self.repositories.clone(),
+            catalogs.clone(),
+        ));
+        let site = Arc::new(self.site(addresses, catalogs.clone(), marketplaces.clone()));
         let app = Arc::new(self);
-        let followers = Followers::start(&app.services.store, app.followers(catalogs))?;
+        let followers = Followers::start(&app.services.store, app.followers(catalogs, marketplaces))?;
         let tracker = TaskTracker::new();
         let admin = app.start_admin(&tracker);
         let metrics_task = metrics_listener.map(|listener| tokio::spawn(serve_metrics(listener, metrics.clone())));
@@ -223,13 +230,14 @@ impl App {
     }
 
     /// What follows each commit.
-    fn followers(&self, catalogs: Arc<Catalogs>) -> Vec<Box<dyn Follower>> {
+    fn followers(&self, catalogs: Arc<Catalogs>, marketplaces: Arc<Marketplaces>) -> Vec<Box<dyn Follower>> {
         let store = Store::clone(&self.services.store);
         vec![
             Box::new(DiskRefs::new(store.clone(), self.data.clone())),
             Box::new(LogGit::new(store.clone(), self.data.clone(), self.repositories.clone())),
             Box::new(Packs::new(store, self.data.clone(), self.repositories.clone(), MaintainOptions::default())),
             Box::new(CatalogFollower(catalogs)),
+            Box::new(MarketplaceFollower(marketplaces)),
         ]
     }
 
@@ -247,7 +255,7 @@ impl App {
     }
 
     /// Puts together what the web room stands on.
-    fn site(&self, addresses: Arc<Addresses>, catalogs: Arc<Catalogs>) -> Site {
+    fn site(&self, addresses: Arc<Addresses>, catalogs: Arc<Catalogs>, marketplaces: Arc<Marketplaces>) -> Site {
         let fetch = &self.config.fetch;
         let fetcher = Fetcher::new(&CacheOptions {
             memory_bytes_max: usize::try_from(fetch.cache_memory_bytes.0).unwrap_or(usize::MAX),
@@ -255,16 +263,17 @@ impl App {
             folder_bytes_max: fetch.cache_disk_bytes.0,
             ..CacheOptions::default()
         });
-        let git = Git::new(
-            self.services.store.clone(),
-            self.repositories.clone(),
-            self.keys.clone(),
-            self.data.clone(),
-            self.services.door.clone(),
+        let git = Git::new(GitParts {
+            store: self.services.store.clone(),
+            repositories: self.repositories.clone(),
+            keys: self.keys.clone(),
+            data: self.data.clone(),
+            door: self.services.door.clone(),
             fetcher,
-            self.config.upload_limits(),
-            now,
-        );
+            marketplaces,
+            limits: self.config.upload_limits(),
+            clock: now,
+        });
         let store = Store::clone(&self.services.store);
         let networks = self.config.proxy.trusted.iter().map(|network| (network.address(), network.prefix_bits()));
         Site {

@@ -9,12 +9,14 @@
 //! - `catalog`: `marketplace.json`, made anew
 //! - `disk_refs`, `packed_refs`: refs of repositories as files that stock git reads
 //! - `packs`: many packs made one, leftovers swept
+//! - `marketplace`: the catalog as a repository
 //! - `log_git`, `log_tree`: leaves and what they name, as commits in `log.git`
 
 pub mod catalog;
 pub mod disk_refs;
 pub mod log_git;
 pub(crate) mod log_tree;
+pub mod marketplace;
 mod packed_refs;
 mod packs;
 mod runner;

@@ -21,20 +21,37 @@ use skill_pool_git::upload::{
 };
 
 use super::door::Door;
+use crate::followers::FollowerError;
+use crate::followers::marketplace::Marketplaces;
 use crate::keys::{self, Keys, KeysError, SigningKey};
 use crate::store::{DataFolder, RepositoryRefs, Store, StoreError};
 
-/// What serving works with. One for the process.
+/// What serving works with.
+pub struct GitParts {
+    /// Refs.
+    pub store: Arc<Store>,
+    /// Opened repositories.
+    pub repositories: Arc<RepoCache>,
+    /// For nonces.
+    pub keys: Arc<Keys>,
+    /// Where repositories lie.
+    pub data: DataFolder,
+    /// What pushes go through.
+    pub door: Arc<Door>,
+    /// What answers fetches.
+    pub fetcher: Fetcher,
+    /// What makes `marketplace.git`.
+    pub marketplaces: Arc<Marketplaces>,
+    /// Bounds of a fetch.
+    pub limits: UploadLimits,
+    /// Tells the present time.
+    pub clock: fn() -> Timestamp,
+}
+
+/// Serves git. One for the process.
 pub struct Git {
-    store: Arc<Store>,
-    repositories: Arc<RepoCache>,
-    keys: Arc<Keys>,
-    data: DataFolder,
-    door: Arc<Door>,
-    fetcher: Fetcher,
+    parts: GitParts,
     advertise: AdvertiseOptions,
-    limits: UploadLimits,
-    clock: fn() -> Timestamp,
 }
 
 /// Why git was not served.
@@ -49,6 +66,9 @@ pub enum GitError {
     /// The repository cannot be opened.
     #[error("could not open the repository")]
     Repo(#[from] RepoError),
+    /// A repository that the registry writes by itself could not be made.
+    #[error("could not make the repository")]
+    Generated(#[from] FollowerError),
     /// The fetch failed.
     #[error("could not answer the fetch")]
     Fetch(#[from] FetchError),
@@ -65,33 +85,41 @@ pub struct Opened {
 
 impl Git {
     /// Puts the parts together.
-    pub fn new(
-        store: Arc<Store>,
-        repositories: Arc<RepoCache>,
-        keys: Arc<Keys>,
-        data: DataFolder,
-        door: Arc<Door>,
-        fetcher: Fetcher,
-        limits: UploadLimits,
-        clock: fn() -> Timestamp,
-    ) -> Self {
-        let advertise = AdvertiseOptions::default();
-        Self { store, repositories, keys, data, door, fetcher, advertise, limits, clock }
+    pub fn new(parts: GitParts) -> Self {
+        Self { parts, advertise: AdvertiseOptions::default() }
     }
 
     /// Bounds of a fetch.
     pub fn upload_limits(&self) -> &UploadLimits {
-        &self.limits
+        &self.parts.limits
     }
 
     /// The door that pushes go through.
     pub fn door(&self) -> &Arc<Door> {
-        &self.door
+        &self.parts.door
     }
 
     /// The registry's own key, which signs release tags.
     pub fn signing_key(&self) -> &SigningKey {
-        self.keys.signing()
+        self.parts.keys.signing()
+    }
+
+    /// True when [`Git::make_ready`] must come before [`Git::open`]: what the registry writes by itself, and was deleted
+    /// or never asked for.
+    ///
+    /// # Errors
+    /// [`GitError::Generated`].
+    pub fn must_make_ready(&self, proof: &Granted<ReadRepository>) -> Result<bool, GitError> {
+        let generated = *proof.repository() == RepositoryName::Marketplace;
+        Ok(generated && self.parts.marketplaces.is_absent(proof.tenant(), proof.tenant_name())?)
+    }
+
+    /// Makes what the registry writes by itself. Blocking.
+    ///
+    /// # Errors
+    /// [`GitError::Generated`].
+    pub fn make_ready(&self, proof: &Granted<ReadRepository>) -> Result<(), GitError> {
+        Ok(self.parts.marketplaces.apply(proof.tenant(), proof.tenant_name())?)
     }
 
     /// Looks a repository up. Answers from memory when it was asked for lately.
@@ -99,8 +127,8 @@ impl Git {
     /// # Errors
     /// [`GitError::Absent`] or [`GitError::Store`].
     pub fn open(&self, proof: &Granted<ReadRepository>) -> Result<Opened, GitError> {
-        let refs = self.store.refs(proof.tenant(), proof.repository())?.ok_or(GitError::Absent)?;
-        Ok(Opened { folder: self.data.repository(proof.tenant_name(), proof.repository()), refs })
+        let refs = self.parts.store.refs(proof.tenant(), proof.repository())?.ok_or(GitError::Absent)?;
+        Ok(Opened { folder: self.parts.data.repository(proof.tenant_name(), proof.repository()), refs })
     }
 
     /// The answer to `info/refs` for reading.
@@ -113,10 +141,10 @@ impl Git {
     /// # Errors
     /// [`GitError::Store`] or [`GitError::Nonce`].
     pub fn advertise_push(&self, proof: &Granted<Push>, version: Version) -> Result<Vec<u8>, GitError> {
-        let refs = self.store.refs(proof.tenant(), proof.repository())?;
+        let refs = self.parts.store.refs(proof.tenant(), proof.repository())?;
         let repository = refs.as_ref().map_or_else(|| RepositoryId(uuid::Uuid::now_v7()), |refs| refs.repository);
         let place = NoncePlace { tenant: proof.tenant(), name: proof.repository() };
-        let nonce = self.keys.nonce_key().issue(place, repository, (self.clock)(), keys::random_bytes()?);
+        let nonce = self.parts.keys.nonce_key().issue(place, repository, (self.parts.clock)(), keys::random_bytes()?);
         let push = PushOptions { certificate_nonce: Some(nonce.to_string()), ..self.advertise.push.clone() };
         let options = AdvertiseOptions { push, ..self.advertise.clone() };
         let empty = || Arc::new(RefSnapshot::new(b"", RefHead::Hidden, Vec::new()));
@@ -126,8 +154,8 @@ impl Git {
 
     /// The answer to a fetch, if it is at hand. Never blocks.
     pub fn cached(&self, opened: &Opened, version: Version, body: &[u8]) -> Option<Bytes> {
-        let repo = self.repositories.opened(&opened.folder)?;
-        self.fetcher.cached(&self.ask(&repo, opened, version, body))
+        let repo = self.parts.repositories.opened(&opened.folder)?;
+        self.parts.fetcher.cached(&self.ask(&repo, opened, version, body))
     }
 
     /// The answer to a fetch. Blocking.
@@ -135,19 +163,26 @@ impl Git {
     /// # Errors
     /// [`GitError::Repo`] or [`GitError::Fetch`].
     pub fn fetch(&self, opened: &Opened, version: Version, body: &[u8]) -> Result<Answer, GitError> {
-        let repo = self.repositories.get(&opened.folder)?;
-        Ok(self.fetcher.fetch(&self.ask(&repo, opened, version, body))?)
+        let repo = self.parts.repositories.get(&opened.folder)?;
+        Ok(self.parts.fetcher.fetch(&self.ask(&repo, opened, version, body))?)
     }
 
     fn ask<'a>(&'a self, repo: &'a Arc<Repo>, opened: &'a Opened, version: Version, body: &'a [u8]) -> Ask<'a> {
-        Ask { repo, refs: &opened.refs.snapshot, version, body, options: &self.advertise.upload, limits: &self.limits }
+        Ask {
+            repo,
+            refs: &opened.refs.snapshot,
+            version,
+            body,
+            options: &self.advertise.upload,
+            limits: &self.parts.limits,
+        }
     }
 
     /// Takes a push whose head was read already; the bytes of the answer. Blocking.
     pub fn push(&self, proof: &Granted<Push>, head: Head, pack: impl Read, base: &[String]) -> Vec<u8> {
         let asked = head.capabilities.clone();
         let addresses: Vec<String> = base.iter().map(|base| address(base, proof.repository())).collect();
-        self.door.push(proof, head, pack, &addresses).render(&asked)
+        self.parts.door.push(proof, head, pack, &addresses).render(&asked)
     }
 }
 

@@ -121,6 +121,25 @@ impl Catalogs {
         .await
     }
 
+    /// The catalog's bytes for the canonical address. Blocking.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn canonical(&self, tenant: TenantId, name: &TenantName) -> Result<Arc<CatalogFile>, StoreError> {
+        self.catch_up()?;
+        let held = self.held(tenant, name);
+        let _making = held.making.blocking_lock();
+        let state = self.bring_up(&held)?;
+        let base = BaseId::CANONICAL;
+        if let Some(file) = state.file(base) {
+            return Ok(file);
+        }
+        let address = self.addresses.base(base, &held.name);
+        let file = Arc::new(CatalogFile::render(held.tenant, &state.head, &address, state.plugins.values()));
+        state.files.lock().insert(base, file.clone());
+        Ok(file)
+    }
+
     /// The catalog as values.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::body::{self, Encoding, Taken};
 use super::request::ContentTypes;
 use super::{answer, expect_type, version, whole};
+use crate::services::git::Git;
 use crate::web::call::Call;
 use crate::web::problem::Problem;
 
@@ -20,6 +21,15 @@ use crate::web::problem::Problem;
 static BUILDS: Semaphore = Semaphore::const_new(8);
 /// Chunks of a stream that wait for a slow client.
 const CHUNKS_IN_FLIGHT: usize = 4;
+
+/// Makes what is only made when somebody asks for it.
+pub async fn make_ready(git: Arc<Git>, proof: &Granted<ReadRepository>) -> Result<(), Problem> {
+    if git.must_make_ready(proof)? {
+        let proof = proof.clone();
+        tokio::task::spawn_blocking(move || git.make_ready(&proof)).await.map_err(Problem::internal)??;
+    }
+    Ok(())
+}
 
 /// `GET …/info/refs?service=git-upload-pack`
 pub fn advertise(call: &Call, proof: &Granted<ReadRepository>) -> Result<Response<Body>, Problem> {

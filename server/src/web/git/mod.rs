@@ -8,6 +8,8 @@ mod fetch;
 mod push;
 pub mod request;
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, PRAGMA, VARY};
@@ -37,6 +39,7 @@ pub async fn handle(call: Call) -> Result<Response<Body>, Problem> {
     match (request.service, request.phase) {
         (Service::UploadPack, phase) => {
             let proof = call.grant(ReadRepository(request.repository))?;
+            fetch::make_ready(Arc::clone(&call.site.git), &proof).await?;
             match phase {
                 Phase::Advertise => fetch::advertise(&call, &proof),
                 Phase::Exchange => fetch::exchange(call, &proof).await,

@@ -24,12 +24,13 @@ use skill_pool_git::repo::{RepoCache, RepoOptions};
 use skill_pool_git::upload::{CacheOptions, Fetcher};
 use tower::ServiceExt;
 
+use crate::followers::marketplace::Marketplaces;
 use crate::keys::{Keys, WhenAbsent};
 use crate::services::archives::Archives;
 use crate::services::catalog::Catalogs;
 use crate::services::door::{Door, Edit, Edited, Entrance};
 use crate::services::files::Files;
-use crate::services::git::Git;
+use crate::services::git::{Git, GitParts};
 use crate::services::limits::{Limiter, LimiterOptions};
 use crate::services::releases::Releases;
 use crate::services::sessions::Sessions;
@@ -104,9 +105,6 @@ impl World {
         let parts = (Arc::clone(&shared), Arc::clone(&repositories), Arc::clone(&keys), data.clone());
         let door = Arc::new(Door::new(parts.0, parts.1, parts.2, parts.3, ReceiveLimits::default(), now));
         let fetcher = Fetcher::new(&CacheOptions::default());
-        let parts = (shared, Arc::clone(&repositories), keys, data.clone(), Arc::clone(&door));
-        let limits = UploadLimits::default();
-        let git = Arc::new(Git::new(parts.0, parts.1, parts.2, parts.3, parts.4, fetcher, limits, now));
         let origin = |text| Origin::parse(text).expect("an origin");
         let addresses = Arc::new(Addresses::new(
             origin("https://pool.example.com"),
@@ -115,12 +113,26 @@ impl World {
             Some(origin("https://pool.example.com")),
             None,
         ));
+        let catalogs = Arc::new(Catalogs::new(store.clone(), Arc::clone(&addresses)));
+        let marketplaces =
+            Arc::new(Marketplaces::new(store.clone(), data.clone(), Arc::clone(&repositories), Arc::clone(&catalogs)));
+        let git = Arc::new(Git::new(GitParts {
+            store: shared,
+            repositories: Arc::clone(&repositories),
+            keys,
+            data: data.clone(),
+            door: Arc::clone(&door),
+            fetcher,
+            marketplaces,
+            limits: UploadLimits::default(),
+            clock: now,
+        }));
         let site = Arc::new(Site {
-            addresses: Arc::clone(&addresses),
+            addresses,
             proxies: TrustedProxies::default(),
             directory: Arc::new(Table),
             releases: Releases::new(store.clone()),
-            catalogs: Arc::new(Catalogs::new(store.clone(), addresses)),
+            catalogs,
             archives: Arc::new(Archives::new(store.clone(), Arc::clone(&repositories), data.clone())),
             files: Files::new(repositories, data),
             sessions: Sessions::default(),

@@ -3,6 +3,7 @@
 
 mod decisions;
 mod openpgp;
+mod openpgp_crafted;
 mod ssh_keys;
 mod stock_git;
 mod world;

@@ -127,6 +127,9 @@ impl Components {
         let styles = finder.folder_files("outputStyles", "output-styles/", true);
         let themes = finder.folder_files("themes", "themes/", false);
         let workflows = finder.folder_files("workflows", "workflows/", true);
+        if let Some(node) = finder.field("types") {
+            finder.resolved("types", node);
+        }
         let mut out = finder.out;
         (out.output_styles, out.themes, out.workflows) = (styles, themes, workflows);
         out.bin = direct_files(tree, "bin/").collect();

@@ -32,6 +32,8 @@ enum Shape {
     Texts,
     /// True or false; what is neither is refused, because the author meant a restriction.
     Boolean,
+    /// The same, but what is neither is warned about: it restricts nothing.
+    Switch,
     /// A number, else a warning.
     Number,
     /// One of these, else a warning.
@@ -83,7 +85,7 @@ const AGENT_FIELDS: &[(&str, Shape)] = &[
     ("mcpServers", Shape::Ignored),
     ("hooks", Shape::Ignored),
     ("memory", Shape::OneOf(&["user", "project", "local"])),
-    ("background", Shape::Boolean),
+    ("background", Shape::Switch),
     ("effort", Shape::OneOf(EFFORTS)),
     ("isolation", Shape::OneOf(&["worktree"])),
     ("color", Shape::OneOf(&["red", "blue", "green", "yellow", "purple", "orange", "pink", "cyan"])),
@@ -215,14 +217,19 @@ fn check_field(item: &Item, entry: &Entry, shape: &Shape, findings: &mut Finding
                 mistyped(Level::Warn, "text or a list of texts", format!("write:  {key}: [\"…\"]"));
             }
         }
-        Shape::Boolean => check_boolean(entry, &mut say),
+        Shape::Boolean => check_boolean(Level::Refuse, entry, &mut say),
+        Shape::Switch => check_boolean(Level::Warn, entry, &mut say),
         Shape::Number => {
             if !matches!(node.value, Value::Number(_)) {
                 mistyped(Level::Warn, "a number", format!("write:  {key}: 10"));
             }
         }
         Shape::OneOf(values) => check_one_of(Level::Warn, entry, values, &mut say),
-        Shape::OnlyOneOf(values) => check_one_of(Level::Refuse, entry, values, &mut say),
+        Shape::OnlyOneOf(values) => {
+            // The client takes other capitals too, older ones do not.
+            let near = node.text().is_some_and(|text| values.iter().any(|value| value.eq_ignore_ascii_case(text)));
+            check_one_of(if near { Level::Warn } else { Level::Refuse }, entry, values, &mut say);
+        }
         Shape::Map => {
             if node.map().is_none() {
                 mistyped(Level::Warn, "a map", format!("write:  {key}: {{team: \"…\"}}"));
@@ -238,13 +245,13 @@ fn check_field(item: &Item, entry: &Entry, shape: &Shape, findings: &mut Finding
 
 type Say<'a> = dyn FnMut(Level, &'static Rule, String, String) + 'a;
 
-fn check_boolean(entry: &Entry, say: &mut Say<'_>) {
+fn check_boolean(level: Level, entry: &Entry, say: &mut Say<'_>) {
     let key = &entry.key;
     match (&entry.node.value, flag(&entry.node)) {
         (Value::Bool(_), _) => {}
         (Value::List(_) | Value::Map(_), _) => {
             let message = format!("`{key}` is {}, where true or false belongs", entry.node.kind());
-            say(Level::Refuse, &TYPE, message, format!("write:  {key}: true"));
+            say(level, &TYPE, message, format!("write:  {key}: true"));
         }
         (_, Some(value)) => {
             let message = format!("clients before 2.1.218 know only true and false for `{key}`");
@@ -253,7 +260,7 @@ fn check_boolean(entry: &Entry, say: &mut Say<'_>) {
         (_, None) => {
             let shown = entry.node.scalar().unwrap_or_default();
             let message = format!("`{key}: {shown}` is neither true nor false; the client silently takes false");
-            say(Level::Refuse, &VALUE, message, format!("write:  {key}: true"));
+            say(level, &VALUE, message, format!("write:  {key}: true"));
         }
     }
 }

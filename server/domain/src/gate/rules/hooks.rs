@@ -72,6 +72,7 @@ const TYPES: &[(&str, &[&str])] = &[
 pub(super) fn check(seen: &Seen<'_>, findings: &mut Findings<'_>) {
     for part in seen.plugin.components.of(Role::Hooks) {
         check_part(part, findings);
+        check_modules(seen, part, findings);
     }
     // The manifest's field must be a path, a list of paths and maps, or a map.
     let field = seen.plugin.manifest.as_ref().and_then(|manifest| manifest.get("hooks"));
@@ -88,30 +89,54 @@ fn check_part(part: &Part, findings: &mut Findings<'_>) {
         return;
     }
     match part.content() {
-        Some(events) => check_events(&part.path, events, findings),
+        Some(events) => check_map(&part.path, events, Level::Warn, findings),
         None => {
             let message = "the level `hooks` is missing; the client loads nothing of the plugin";
             findings.add(&SHAPE, &part.path, Some(part.node.at), message, EXAMPLE);
         }
     }
-    if let Some(node) = part.node.get("modules").filter(|node| !part.inline && !super::field::is_texts(node)) {
-        let message = format!("`modules` is {}, where the path of a module belongs", node.kind());
-        findings.add(&SHAPE, &part.path, Some(node.at), message, "write:  \"modules\": \"./hooks/module.mjs\"");
+    if let Some(node) = part.node.get("description").filter(|node| !part.inline && node.text().is_none()) {
+        let message =
+            format!("`description` is {}, where text belongs; the client loads nothing of the plugin", node.kind());
+        findings.add(&SHAPE, &part.path, Some(node.at), message, "write:  \"description\": \"…\"");
     }
 }
 
-/// Checks a map of events, in a file, in the manifest or in front matter.
+/// One module, by its path from the folder of the hooks file.
+fn check_modules(seen: &Seen<'_>, part: &Part, findings: &mut Findings<'_>) {
+    let Some(node) = part.node.get("modules").filter(|_| !part.inline) else { return };
+    let fix = "write:  \"modules\": [\"./module.mjs\"]";
+    let Some([module]) = node.list() else {
+        let message = "`modules` is a list of one path; the client loads nothing of the plugin";
+        return findings.add(&SHAPE, &part.path, Some(node.at), message, fix);
+    };
+    let folder = part.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let path = module.text().and_then(|text| text.strip_prefix("./")).map(|path| format!("{folder}/{path}"));
+    if !path.is_some_and(|path| seen.tree.get(path.trim_start_matches('/')).is_some()) {
+        let shown = module.scalar().unwrap_or_default();
+        let message = format!("no module `{shown}` in {folder}/; the client loads nothing of the plugin");
+        findings.add(&SHAPE, &part.path, Some(module.at), message, fix);
+    }
+}
+
+/// Checks the hooks of front matter. There the client checks nothing, so a shape that is none refuses.
 pub(super) fn check_events(path: &str, events: &Node, findings: &mut Findings<'_>) {
+    check_map(path, events, Level::Refuse, findings);
+}
+
+/// Checks a map of events. `shape_level` is what a broken event or group is that cannot be a guard: the client ignores
+/// such an entry of a file or manifest.
+fn check_map(path: &str, events: &Node, shape_level: Level, findings: &mut Findings<'_>) {
     let Some(entries) = events.map() else {
         let message = format!("the hooks are {}, where events belong", events.kind());
         return findings.add(&SHAPE, path, Some(events.at), message, EXAMPLE);
     };
     for event in entries {
-        check_event(path, event, findings);
+        check_event(path, event, shape_level, findings);
     }
 }
 
-fn check_event(path: &str, event: &Entry, findings: &mut Findings<'_>) {
+fn check_event(path: &str, event: &Entry, shape_level: Level, findings: &mut Findings<'_>) {
     let name = event.key.as_str();
     if !EVENTS.contains(&name) {
         let near = nearest::nearest(name, EVENTS.iter().copied());
@@ -128,23 +153,21 @@ fn check_event(path: &str, event: &Entry, findings: &mut Findings<'_>) {
         );
     }
     let guard = GUARDS.contains(&name);
+    let level = if guard { Level::Refuse } else { shape_level };
+    let after = if guard { "a guard that cannot be loaded stops the whole plugin" } else { "it never runs" };
     let Some(groups) = event.node.list() else {
-        let message = format!(
-            "`{name}` holds {}, where a list of groups belongs; the client loads nothing of the plugin",
-            event.node.kind()
-        );
-        return findings.add(&SHAPE, path, Some(event.node.at), message, EXAMPLE);
+        let message = format!("`{name}` holds {}, where a list of groups belongs; {after}", event.node.kind());
+        return findings.add_as(level, &SHAPE, path, Some(event.node.at), message, EXAMPLE);
     };
     for group in groups {
-        let handlers = group.get("hooks").and_then(Node::list);
-        let Some(handlers) = handlers else {
+        let Some(handlers) = group.get("hooks").and_then(Node::list) else {
             let flat = group.get("type").is_some();
             let message = if flat {
-                "a handler stands where a group belongs: the level with `hooks` is missing".to_owned()
+                "a handler stands where a group belongs: the level with `hooks` is missing"
             } else {
-                "a group has no list `hooks`".to_owned()
+                "a group has no list `hooks`"
             };
-            findings.add(&SHAPE, path, Some(group.at), message, EXAMPLE);
+            findings.add_as(level, &SHAPE, path, Some(group.at), format!("{message}; {after}"), EXAMPLE);
             continue;
         };
         check_matcher(path, group, guard, findings);
@@ -155,7 +178,7 @@ fn check_event(path: &str, event: &Entry, findings: &mut Findings<'_>) {
 }
 
 fn check_matcher(path: &str, group: &Node, guard: bool, findings: &mut Findings<'_>) {
-    let Some(matcher) = group.get("matcher").filter(|node| !node.is_null()) else { return };
+    let Some(matcher) = group.get("matcher") else { return };
     let Some(text) = matcher.text() else {
         let message = format!("`matcher` is {}, where text belongs", matcher.kind());
         let fix = "write:  \"matcher\": \"Edit|Write\"";
@@ -208,7 +231,9 @@ fn check_handler(path: &str, handler: &Node, guard: bool, findings: &mut Finding
     for entry in handler.map().unwrap_or_default() {
         let value = &entry.node.value;
         let (fits, expected, example) = match entry.key.as_str() {
-            "timeout" => (matches!(value, Value::Number(_)), "a number of seconds", "10"),
+            "timeout" => (is_positive(value), "a number of seconds above 0", "10"),
+            "onFailure" => (matches!(entry.node.text(), Some("continue" | "block")), "continue or block", "\"block\""),
+            "url" => (entry.node.text().is_none_or(is_absolute), "an address", "\"https://…\""),
             "async" | "asyncRewake" | "once" => (matches!(value, Value::Bool(_)), "true or false", "true"),
             "if" | "statusMessage" | "model" => (entry.node.text().is_some(), "text", "\"…\""),
             "shell" => (matches!(entry.node.text(), Some("bash" | "powershell")), "bash or powershell", "\"bash\""),
@@ -224,6 +249,22 @@ fn check_handler(path: &str, handler: &Node, guard: bool, findings: &mut Finding
             say(entry.node.at, message, format!("write:  \"{}\": {example}", entry.key));
         }
     }
+}
+
+fn is_positive(value: &Value) -> bool {
+    matches!(value, Value::Number(text) if text.parse::<f64>().is_ok_and(|number| number > 0.0))
+}
+
+/// True for an address with a scheme, as far as the client looks.
+pub(super) fn is_absolute(text: &str) -> bool {
+    let scheme = text.split(':').next().unwrap_or_default();
+    let begins = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
+    let sound = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    let rest = text[scheme.len()..].strip_prefix(':').unwrap_or_default();
+    let rest = rest.trim_start_matches('/');
+    // A variable stands for what nobody knows here.
+    text.contains("${")
+        || (begins && scheme.chars().all(sound) && !rest.is_empty() && !text.contains(char::is_whitespace))
 }
 
 /// A map whose values are texts.
@@ -268,6 +309,9 @@ mod tests {
             ("{\"type\": \"command\"}", "hook-field"),
             ("{\"type\": \"command\", \"command\": \" \"}", "hook-field"),
             ("{\"type\": \"command\", \"command\": \"x\", \"timeout\": \"5\"}", "hook-field"),
+            ("{\"type\": \"command\", \"command\": \"x\", \"timeout\": 0}", "hook-field"),
+            ("{\"type\": \"command\", \"command\": \"x\", \"onFailure\": \"cry\"}", "hook-field"),
+            ("{\"type\": \"http\", \"url\": \"no address\"}", "hook-field"),
             ("{\"type\": \"http\", \"command\": \"x\"}", "hook-field"),
             ("\"x\"", "hook-field"),
         ] {
@@ -281,14 +325,30 @@ mod tests {
         for text in [
             "{\"Stop\": []}",
             "{\"hooks\": []}",
-            "{\"hooks\": {\"Stop\": {}}}",
-            "{\"hooks\": {\"Stop\": [{\"type\": \"command\", \"command\": \"x\"}]}}",
-            "{\"hooks\": {\"Stop\": [{\"matcher\": \"x\"}]}}",
+            "{\"hooks\": {\"PreToolUse\": {}}}",
+            "{\"hooks\": {\"PreToolUse\": [{\"type\": \"command\", \"command\": \"x\"}]}}",
+            "{\"hooks\": {\"PreToolUse\": [{\"matcher\": \"x\"}]}}",
+            "{\"hooks\": {}, \"description\": 5}",
+            "{\"hooks\": {}, \"modules\": \"./x.mjs\"}",
+            "{\"hooks\": {}, \"modules\": [\"./x.mjs\"]}",
             "{\"hooks\": {\"PreToolUse\": [{\"matcher\": {\"a\": 1}, \"hooks\": []}]}}",
         ] {
             check(text, Some("hooks-shape"), Outcome::Refuse);
         }
         check("{\"hooks\": {}, \"description\": \"x\", \"version\": 1}", None, Outcome::Accept);
+        // What cannot be a guard is left out by the client, and no more.
+        for text in [
+            "{\"hooks\": {\"Stop\": {}}}",
+            "{\"hooks\": {\"Stop\": [{\"type\": \"command\", \"command\": \"x\"}]}}",
+            "{\"hooks\": {\"Stop\": [{\"matcher\": \"x\"}]}}",
+        ] {
+            check(text, Some("hooks-shape"), Outcome::Warn);
+        }
+        let module = judged(&plugin(&[
+            ("hooks/hooks.json", "{\"hooks\": {}, \"modules\": [\"./x.mjs\"]}"),
+            ("hooks/x.mjs", "export default {}"),
+        ]));
+        assert_eq!(module.outcome, Outcome::Accept, "{:?}", module.findings);
     }
 
     #[test]
@@ -318,7 +378,8 @@ mod tests {
             manifest("{\"Stop\": [{\"hooks\": [{\"type\": \"command\", \"command\": \"x\"}]}]}"),
             Outcome::Accept
         );
-        assert_eq!(manifest("{\"Stop\": 5}"), Outcome::Refuse);
+        assert_eq!(manifest("{\"PreToolUse\": 5}"), Outcome::Refuse);
+        assert_eq!(manifest("{\"Stop\": 5}"), Outcome::Warn);
         assert_eq!(manifest("5"), Outcome::Refuse);
         assert_eq!(manifest("[5]"), Outcome::Refuse);
     }

@@ -1,10 +1,10 @@
 //! Language servers and monitors: what the client needs of them.
 
-use super::{Findings, Rule, Seen, field, hooks};
+use super::{Findings, Rule, Seen, manifest_shapes};
 use crate::gate::policy::Level;
 use crate::plugin::MANIFEST_PATH;
 use crate::plugin::components::{Part, Role};
-use crate::plugin::node::{Entry, Node};
+use crate::plugin::node::Node;
 
 const SERVER: Rule = Rule::warn(
     "lsp-server",
@@ -21,7 +21,8 @@ pub(super) fn check(seen: &Seen<'_>, findings: &mut Findings<'_>) {
     for part in seen.plugin.components.of(Role::Lsp) {
         check_servers(part, findings);
     }
-    for part in seen.plugin.components.of(Role::Monitors) {
+    // Those in the manifest are checked as its field.
+    for part in seen.plugin.components.of(Role::Monitors).filter(|part| !part.inline) {
         check_monitors(part, findings);
     }
     let field = seen.plugin.manifest.as_ref().and_then(|manifest| manifest.get("lspServers"));
@@ -35,37 +36,17 @@ pub(super) fn check(seen: &Seen<'_>, findings: &mut Findings<'_>) {
 }
 
 fn check_servers(part: &Part, findings: &mut Findings<'_>) {
-    let level = if part.inline { Level::Refuse } else { Level::Warn };
+    // A file's server that is no good is skipped; one in the manifest stops the plugin.
+    let (level, after) = match part.inline {
+        true => (Level::Refuse, "the client loads nothing of the plugin"),
+        false => (Level::Warn, "the client skips it silently"),
+    };
     for server in part.node.map().unwrap_or_default() {
-        if let Some((node, what)) = lsp_problem(server) {
-            let after =
-                if part.inline { "the client loads nothing of the plugin" } else { "the client skips it silently" };
-            let message = format!("language server `{}`: {what}; {after}", server.key);
-            findings.add_as(level, &SERVER, &part.path, Some(node.at), message, EXAMPLE);
+        if let Err(wrong) = manifest_shapes::language_server(&server.node) {
+            let message = format!("language server `{}`: expected {}; {after}", server.key, wrong.expected);
+            findings.add_as(level, &SERVER, &part.path, Some(wrong.at), message, wrong.fix);
         }
     }
-}
-
-fn lsp_problem(server: &Entry) -> Option<(&Node, String)> {
-    let node = &server.node;
-    if node.map().is_none() {
-        return Some((node, format!("{} stands where an object belongs", node.kind())));
-    }
-    if node.text_of("command").is_none_or(|text| text.trim().is_empty()) {
-        return Some((node.get("command").unwrap_or(node), "it needs the text `command`".into()));
-    }
-    match node.get("extensionToLanguage") {
-        None => return Some((node, "it needs `extensionToLanguage`".into())),
-        Some(map) if !hooks::is_texts_by_key(map) => {
-            return Some((map, "`extensionToLanguage` maps name endings to languages".into()));
-        }
-        Some(_) => {}
-    }
-    let wrong = |key: &str, fits: &dyn Fn(&Node) -> bool| node.get(key).filter(|value| !fits(value));
-    let args = wrong("args", &|value| value.list().is_some() && field::is_texts(value));
-    let env = wrong("env", &hooks::is_texts_by_key);
-    args.map(|node| (node, "`args` is no list of texts".into()))
-        .or(env.map(|node| (node, "`env` is no map of texts".into())))
 }
 
 fn check_monitors(part: &Part, findings: &mut Findings<'_>) {

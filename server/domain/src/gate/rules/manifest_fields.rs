@@ -1,12 +1,11 @@
 //! The manifest's fields, by the client's own schema: what it fails on refuses.
 
-use super::{Findings, Rule, Seen, field};
+use super::{Findings, Rule, Seen, field, manifest_shapes};
 use crate::gate::policy::Level;
 use crate::nearest;
 use crate::plugin::MANIFEST_PATH;
 use crate::plugin::components::Role;
 use crate::plugin::declared::PathProblem;
-use crate::plugin::manifest::is_web_address;
 use crate::plugin::node::{Entry, Node, Value};
 
 const UNKNOWN: Rule = Rule::warn("unknown-field", "manifest", "a manifest field that the client ignores");
@@ -54,7 +53,6 @@ const KNOWN: &[&str] = &[
 ];
 /// After so many unknown fields the rest is not reported.
 const UNKNOWN_MAX: usize = 60;
-const OPTION_TYPES: &[&str] = &["string", "number", "boolean", "directory", "file"];
 
 pub(super) fn check(seen: &Seen<'_>, findings: &mut Findings<'_>) {
     let Some(manifest) = &seen.plugin.manifest else { return };
@@ -89,168 +87,21 @@ fn check_unknown(entry: &Entry, findings: &mut Findings<'_>) {
 }
 
 fn check_field(entry: &Entry, findings: &mut Findings<'_>) {
-    let node = &entry.node;
-    let key = entry.key.as_str();
-    let mut mistyped = |level, at, expected: &str, fix: String| {
-        let after =
-            if level == Level::Refuse { "the client does not load the plugin" } else { "the client leaves it out" };
-        let message = format!("`{key}`: expected {expected}, found {}; {after}", node.kind());
-        findings.add_as(level, &field::TYPE, MANIFEST_PATH, Some(at), message, fix);
+    let Err(wrong) = manifest_shapes::check(entry) else { return };
+    let key = &entry.key;
+    let after = match wrong.level {
+        Level::Refuse => "the client does not load the plugin",
+        Level::Warn | Level::Off => "the client leaves it out",
     };
-    match key {
-        "description" | "license" | "repository" | "displayName" | "$schema" if node.text().is_none() => {
-            let url = node.text_of("url").unwrap_or("…");
-            mistyped(Level::Refuse, node.at, "text", format!("write:  \"{key}\": \"{url}\""));
-        }
-        "homepage" => match node.text() {
-            None => mistyped(Level::Refuse, node.at, "an address", "write:  \"homepage\": \"https://…\"".into()),
-            Some(text) if !is_web_address(text) => {
-                let message = format!("`{text}` is no web address; the client does not load the plugin");
-                findings.add_as(
-                    Level::Refuse,
-                    &field::VALUE,
-                    MANIFEST_PATH,
-                    Some(node.at),
-                    message,
-                    "write:  \"homepage\": \"https://…\"",
-                );
-            }
-            Some(_) => {}
-        },
-        "author" => {
-            let named = node.text_of("name").is_some_and(|name| !name.is_empty());
-            let texts = ["email", "url"].into_iter().all(|key| node.get(key).is_none_or(|node| node.text().is_some()));
-            if !named || !texts {
-                let name = node.text().or(node.text_of("name")).unwrap_or("…");
-                mistyped(
-                    Level::Refuse,
-                    node.at,
-                    "an object with a name",
-                    format!("write:  \"author\": {{\"name\": \"{name}\"}}"),
-                );
-            }
-        }
-        "keywords" if !(node.list().is_some() && field::is_texts(node)) => {
-            let words: Vec<String> =
-                node.text().unwrap_or("…").split(',').map(|word| format!("\"{}\"", word.trim())).collect();
-            mistyped(
-                Level::Refuse,
-                node.at,
-                "a list of texts",
-                format!("write:  \"keywords\": [{}]", words.join(", ")),
-            );
-        }
-        "metadata" | "experimental" | "engines" | "network" if node.map().is_none() => {
-            mistyped(Level::Warn, node.at, "an object", format!("write:  \"{key}\": {{}}"));
-        }
-        "settings" if node.map().is_none() => {
-            mistyped(Level::Refuse, node.at, "an object", "write:  \"settings\": {}".into());
-        }
-        "defaultEnabled" if !matches!(node.value, Value::Bool(_)) => {
-            mistyped(Level::Refuse, node.at, "true or false", "write:  \"defaultEnabled\": true".into());
-        }
-        "dependencies" => {
-            let sound = |node: &Node| {
-                let name = node.text().or(node.text_of("name"));
-                name.is_some_and(|name| !name.is_empty())
-                    && node.get("version").is_none_or(|version| version.text().is_some())
-            };
-            if !node.list().is_some_and(|nodes| nodes.iter().all(sound)) {
-                let fix = "write:  \"dependencies\": [\"name\", {\"name\": \"other\", \"version\": \"~1.2.0\"}]";
-                mistyped(Level::Refuse, node.at, "a list of names, or of objects with a name", fix.into());
-            }
-        }
-        "userConfig" => check_options(node, &mut mistyped),
-        "channels" => {
-            let sound = |node: &Node| node.text_of("server").is_some();
-            if !node.list().is_some_and(|nodes| nodes.iter().all(sound)) {
-                mistyped(
-                    Level::Refuse,
-                    node.at,
-                    "a list of objects with `server`",
-                    "write:  \"channels\": [{\"server\": \"…\"}]".into(),
-                );
-            }
-        }
-        "binaries" => {
-            let sound = |entry: &Entry| {
-                entry.node.text_of("sha256").is_some_and(|hex| hex.len() == 64 && crate::digest::unhex(hex).is_some())
-            };
-            if !node.map().is_some_and(|entries| entries.iter().all(sound)) {
-                let fix = "write:  \"binaries\": {\"tool\": {\"sha256\": \"<64 hexadecimal digits>\"}}";
-                mistyped(Level::Refuse, node.at, "a map of names to digests", fix.into());
-            }
-        }
-        "skills" | "agents" | "workflows" | "outputStyles" | "themes" if !field::is_texts(node) => {
-            mistyped(Level::Refuse, node.at, "a path or a list of paths", format!("write:  \"{key}\": [\"./…\"]"));
-        }
-        "commands" => {
-            let command =
-                |entry: &Entry| entry.node.text_of("source").is_some() || entry.node.text_of("content").is_some();
-            let by_name = node.map().is_some_and(|entries| entries.iter().all(command));
-            if !field::is_texts(node) && !by_name {
-                mistyped(
-                    Level::Refuse,
-                    node.at,
-                    "a path, a list of paths, or a map of names to sources",
-                    "write:  \"commands\": [\"./…\"]".into(),
-                );
-            }
-        }
-        "monitors" if (!is_place_or_map(node) || node.map().is_some()) => {
-            mistyped(
-                Level::Refuse,
-                node.at,
-                "a path or a list of monitors",
-                "write:  \"monitors\": \"./monitors/monitors.json\"".into(),
-            );
-        }
-        _ => {}
-    }
-}
-
-type Mistyped<'a> = dyn FnMut(Level, crate::plugin::node::Position, &str, String) + 'a;
-
-fn check_options(node: &Node, mistyped: &mut Mistyped<'_>) {
-    let fix = "write:  \"userConfig\": {\"api_key\": {\"type\": \"string\", \"title\": \"…\", \"description\": \"…\", \"sensitive\": true}}";
-    let Some(entries) = node.map() else {
-        return mistyped(Level::Refuse, node.at, "a map of options", fix.into());
+    let (rule, found) = if wrong.value {
+        (&field::VALUE, format!("`{}`", entry.node.scalar().unwrap_or_default()))
+    } else if wrong.at == entry.node.at {
+        (&field::TYPE, entry.node.kind().to_owned())
+    } else {
+        (&field::TYPE, "something else".to_owned())
     };
-    for entry in entries {
-        let key = entry.key.as_str();
-        let identifier = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        let option = &entry.node;
-        let typed = option.text_of("type").is_some_and(|text| OPTION_TYPES.contains(&text));
-        let text = |key: &str| option.get(key).is_none_or(|node| node.text().is_some());
-        let boolean = |key: &str| option.get(key).is_none_or(|node| matches!(node.value, Value::Bool(_)));
-        let number = |key: &str| option.get(key).is_none_or(|node| matches!(node.value, Value::Number(_)));
-        if !identifier {
-            mistyped(
-                Level::Refuse,
-                entry.key_at,
-                "option names of letters, digits and `_` that do not begin with a digit",
-                fix.into(),
-            );
-        } else if !typed {
-            let expected = format!("each option to have a type of {}", OPTION_TYPES.join(", "));
-            mistyped(Level::Refuse, option.at, &expected, fix.into());
-        } else if !(text("title")
-            && text("description")
-            && boolean("sensitive")
-            && boolean("required")
-            && boolean("multiple")
-            && number("min")
-            && number("max"))
-        {
-            mistyped(
-                Level::Refuse,
-                option.at,
-                "title and description as text, sensitive, required and multiple as true or false, min and max as numbers",
-                fix.into(),
-            );
-        }
-    }
+    let message = format!("`{key}`: expected {}, found {found}; {after}", wrong.expected);
+    findings.add_as(wrong.level, rule, MANIFEST_PATH, Some(wrong.at), message, wrong.fix);
 }
 
 /// A path, a list of paths and objects, or an object.
@@ -357,7 +208,7 @@ mod tests {
             "\"author\": {\"name\": \"T\", \"email\": \"x\"}, \"homepage\": \"https://example.com/a?b#c\", \"repository\": \"x\"",
             "\"keywords\": [\"a\"], \"metadata\": {\"x\": [1]}, \"defaultEnabled\": false, \"experimental\": {}",
             "\"dependencies\": [\"a\", {\"name\": \"b\", \"version\": \"~1.0\"}]",
-            "\"userConfig\": {\"a_b\": {\"type\": \"string\", \"title\": \"t\", \"sensitive\": true, \"min\": 1}}",
+            "\"userConfig\": {\"a_b\": {\"type\": \"string\", \"title\": \"t\", \"description\": \"d\", \"sensitive\": true, \"min\": 1}}",
             "\"commands\": \"./own\", \"skills\": [\"./skills/\"], \"hooks\": \"./h.json\"",
             "\"commands\": {\"do\": {\"source\": \"./own/do.md\", \"description\": \"x\"}, \"say\": {\"content\": \"Say it.\"}}",
             "\"agents\": [\"./own/do.md\"], \"engines\": {\"claude-code\": \">=2\"}",
@@ -399,7 +250,7 @@ mod tests {
             ("\"hooks\": \"https://example.com/h.json\"", "path-invalid"),
             ("\"commands\": \"./nothing\"", "path-missing"),
             ("\"mcpServers\": [\"./x.json\"]", "path-missing"),
-            ("\"binaries\": {\"a\": {\"sha256\": \"x\"}}", "field-type"),
+            ("\"types\": \"./x.d.ts\"", "path-missing"),
         ] {
             assert_eq!(manifest(fields), (vec![rule], Outcome::Refuse), "{fields}");
         }

@@ -49,11 +49,7 @@ fn check_part(part: &Part, declared: &[&str], findings: &mut Findings<'_>) {
         return findings.add(&SERVER, &part.path, Some(content.at), message, EXAMPLE);
     };
     for server in servers {
-        // A file without the level `mcpServers` may carry words about itself.
-        let about = !part.inline && part.node.get("mcpServers").is_none() && server.key.starts_with('$');
-        if !about {
-            check_server(&part.path, server, declared, findings);
-        }
+        check_server(&part.path, server, declared, findings);
     }
 }
 
@@ -102,8 +98,8 @@ fn check_server(path: &str, server: &Entry, declared: &[&str], findings: &mut Fi
         let (fits, expected, example) = match entry.key.as_str() {
             "args" => (entry.node.list().is_some() && field::is_texts(&entry.node), "a list of texts", "[\"…\"]"),
             "env" | "headers" => (hooks::is_texts_by_key(&entry.node), "a map of texts", "{\"KEY\": \"…\"}"),
-            "headersHelper" | "cwd" => (entry.node.text().is_some(), "text", "\"…\""),
-            "url" if !remote => (entry.node.text().is_some(), "text", "\"…\""),
+            "url" if remote => (entry.node.text().is_none_or(hooks::is_absolute), "an address", "\"https://…\""),
+            "headersHelper" => (entry.node.text().is_some(), "text", "\"…\""),
             "timeout" => (matches!(value, Value::Number(_)), "a number", "30000"),
             "alwaysLoad" => (matches!(value, Value::Bool(_)), "true or false", "true"),
             "oauth" => (entry.node.map().is_some(), "a map", "{}"),
@@ -184,6 +180,7 @@ mod tests {
             "{\"command\": \"x\", \"args\": \"y\"}",
             "{\"command\": \"x\", \"args\": [1]}",
             "{\"command\": \"x\", \"env\": {\"A\": 1}}",
+            "{\"type\": \"http\", \"url\": \"no address\"}",
             "{\"type\": \"http\"}",
             "{\"type\": 5, \"command\": \"x\"}",
             "{\"command\": \"x\", \"env\": {\"K\": \"${user_config.k}\"}}",

@@ -15,6 +15,7 @@ mod link;
 mod lsp;
 mod manifest;
 mod manifest_fields;
+mod manifest_shapes;
 mod mcp;
 mod name;
 mod path;

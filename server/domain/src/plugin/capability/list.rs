@@ -130,7 +130,7 @@ impl Collector {
         }
         detail.push_str(&format!(": {what}"));
         let does = match kind.as_str() {
-            "command" => "runs a command".to_owned(),
+            "command" => format!("runs `{what}`"),
             "http" => format!("sends the event's data to {}", host(&what).unwrap_or("an address")),
             "prompt" => "asks a model".to_owned(),
             "agent" => "starts an agent".to_owned(),
@@ -191,8 +191,9 @@ impl Collector {
         let list = part.node.list().or_else(|| part.node.get("monitors").and_then(Node::list));
         for monitor in list.unwrap_or_default().iter().filter(|node| node.map().is_some()) {
             let name = monitor.text_of("name").unwrap_or("?");
-            let detail = format!("{name}: {}", command_line(monitor).unwrap_or_default());
-            let says = format!("runs `{name}` by itself in every session and reads its output into the context");
+            let line = command_line(monitor).unwrap_or_default();
+            let detail = format!("{name}: {line}");
+            let says = format!("runs `{line}` by itself in every session and reads its output into the context");
             self.add(Class::Runs, "monitor.command", &part.path, Some(monitor.at), &detail, says);
             self.commands_of(&part.path, monitor);
         }
@@ -211,7 +212,7 @@ impl Collector {
                 self.add(Class::Runs, "mcp.remote", path, Some(node.at), &detail, says);
             }
         } else if let Some(line) = command_line(node) {
-            let says = format!("starts the program of the server `{name}` in every session");
+            let says = format!("starts `{line}` as the server `{name}` in every session");
             self.add(Class::Runs, "mcp.stdio", path, Some(node.at), &format!("{name}: {line}"), says);
         }
         if let Some(helper) = node.get("headersHelper") {
@@ -263,13 +264,19 @@ impl Collector {
         for node in [item.front.get(field), declared].into_iter().flatten() {
             for (tool, at) in tools::names(node) {
                 if let Some((id, says)) = tools::capability(&tool) {
-                    let says = format!("{} `{name}` {says}", item.kind.as_str());
+                    // An agent's tools are all that it has; an item's are granted beforehand.
+                    let says = match item.kind {
+                        ItemKind::Agent => format!("agent `{name}` has the tool `{tool}`: it {says}"),
+                        kind => format!("{} `{name}` {says} without asking (`{tool}`)", kind.as_str()),
+                    };
                     self.add(Class::Scripts, id, path, Some(at), &tool, says);
                 }
             }
         }
-        let says =
-            |kind: &str| format!("runs a command each time the {kind} `{name}` is loaded, before the model reads it");
+        let kind = item.kind.as_str();
+        let says = |command: &str| {
+            format!("runs `{command}` each time the {kind} `{name}` is loaded, before the model reads it")
+        };
         if let Some((body, offset)) = item.body(tree) {
             // Offsets of the body lie behind the front matter.
             let lines_before = item.front.lines.1;
@@ -279,12 +286,12 @@ impl Collector {
                 if offset > 0 {
                     at.line += lines_before;
                 }
-                self.add(Class::Runs, "exec.live", path, Some(at), &place.what, says(item.kind.as_str()));
+                self.add(Class::Runs, "exec.live", path, Some(at), &place.what, says(&place.what));
             }
         }
         if let Some(content) = item.declared.as_ref().and_then(|node| node.get("content")) {
             for place in markdown::live_commands(content.text().unwrap_or_default()) {
-                self.add(Class::Runs, "exec.live", path, Some(content.at), &place.what, says(item.kind.as_str()));
+                self.add(Class::Runs, "exec.live", path, Some(content.at), &place.what, says(&place.what));
             }
         }
     }

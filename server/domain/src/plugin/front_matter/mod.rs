@@ -144,7 +144,7 @@ impl FrontMatter {
 
 fn read_block(raw: &str) -> FrontMatter {
     let mut out = FrontMatter::default();
-    let block = raw.replace("\r\n", "\n");
+    let block = blanks_after_keys(&raw.replace("\r\n", "\n"));
     if let Some(at) = block.find('\r') {
         let message = "a carriage return without a line feed: some readers see a new line here".to_owned();
         let mut at = source::position(&block, at);
@@ -164,6 +164,11 @@ fn read_block(raw: &str) -> FrontMatter {
             Some((_, Node { value: Value::Null, at })) => out.problems.push(Problem { kind: ProblemKind::Missing, at }),
             Some((kind, node)) => out.problems.push(Problem { kind: ProblemKind::NotMapping(kind), at: node.at }),
             None => {}
+        }
+        if let Some(line) = recover::tabs_in_flow(&block, 2) {
+            let message = "a tab as indentation inside brackets, which the client does not read".to_owned();
+            let fix = None;
+            out.problems.push(Problem { kind: ProblemKind::Yaml { message, fix }, at: Position { line, column: 1 } });
         }
         return out;
     }
@@ -187,6 +192,24 @@ fn read_block(raw: &str) -> FrontMatter {
     if !entries.is_empty() {
         let at = entries[0].key_at;
         out.fields = Some(Node { at, value: Value::Map(entries) });
+    }
+    out
+}
+
+/// The block with tabs between a key's colon and its value as blanks. They are YAML, but our parser refuses them; columns
+/// stay what they were.
+fn blanks_after_keys(block: &str) -> String {
+    let mut out = String::with_capacity(block.len());
+    for line in block.split_inclusive('\n') {
+        let colon = field_key(line).and_then(|key| line[key.len()..].find(':').map(|at| key.len() + at + 1));
+        let Some(from) = colon.filter(|from| line[*from..].starts_with('\t')) else {
+            out.push_str(line);
+            continue;
+        };
+        let value = line[from..].trim_start_matches(['\t', ' ']);
+        out.push_str(&line[..from]);
+        out.extend(std::iter::repeat_n(' ', line.len() - from - value.len()));
+        out.push_str(value);
     }
     out
 }

@@ -23,6 +23,18 @@ pub fn fields(block: &str, first_line: u32, crlf: &dyn Fn(u32) -> bool) -> (Vec<
     (entries, problems)
 }
 
+/// Lines that begin with a tab inside brackets or braces, where readers differ: the parser takes them, the client does not.
+pub fn tabs_in_flow(block: &str, first_line: u32) -> Option<u32> {
+    if !block.contains("\n\t") {
+        return None;
+    }
+    chunks(block, first_line, &mut Vec::new()).into_iter().find_map(|chunk| {
+        let flow = chunk.inline_value().0.starts_with(['[', '{']);
+        let tab = chunk.text.lines().position(|line| line.starts_with('\t'))?;
+        flow.then(|| chunk.line + u32::try_from(tab).unwrap_or(0))
+    })
+}
+
 /// One field: its line and the lines that belong to it.
 struct Chunk<'a> {
     key: &'a str,
@@ -102,7 +114,7 @@ impl Chunk<'_> {
         let value_at = Position::new(self.line as usize, column);
         let more = self.text.lines().skip(1).any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
         if more {
-            return self.with_tabs_as_blanks(crlf, problems).or_else(|| {
+            return self.with_tabs_as_blanks(problems).or_else(|| {
                 let kind = ProblemKind::Yaml { message: explain(value, &message), fix: None };
                 problems.push(Problem { kind, at: error_at });
                 None
@@ -110,7 +122,8 @@ impl Chunk<'_> {
         }
         let quoted = format!("{}: {}", self.key, quote(value));
         let text = unquoted(value);
-        let kind = if !crlf && client_repairs(value) && self.has_blank_after_colon() {
+        let repaired = self.colon_follows_key() && client_repairs(self.key, value) && (!crlf || value.starts_with(','));
+        let kind = if repaired && self.has_blank_after_colon() {
             ProblemKind::Recovered { message: format!("the value of `{}` needs quotes", self.key), fix: quoted }
         } else if self.has_blank_after_colon() {
             ProblemKind::Yaml { message: explain(value, &message), fix: Some(quoted) }
@@ -128,8 +141,16 @@ impl Chunk<'_> {
         rest.is_empty() || rest.starts_with([' ', '\t'])
     }
 
-    /// YAML forbids tabs as indentation; the client lets them be.
-    fn with_tabs_as_blanks(&self, crlf: bool, problems: &mut Vec<Problem>) -> Option<Entry> {
+    fn colon_follows_key(&self) -> bool {
+        self.first_line()[self.key.len()..].starts_with(':')
+    }
+
+    /// YAML forbids tabs as indentation; the client lets them be in nested fields and continued lines, but not in block
+    /// texts, brackets and braces.
+    fn with_tabs_as_blanks(&self, problems: &mut Vec<Problem>) -> Option<Entry> {
+        if self.inline_value().0.starts_with(['|', '>', '[', '{']) {
+            return None;
+        }
         let mut first = None;
         let mut text = String::with_capacity(self.text.len() + 16);
         for (number, line) in self.text.split_inclusive('\n').enumerate() {
@@ -144,7 +165,7 @@ impl Chunk<'_> {
         let line = first?;
         let read = yaml::read(&text, self.line);
         let Some(Value::Map(mut entries)) = read.root.map(|root| root.value) else { return None };
-        if crlf || entries.len() != 1 || !read.problems.is_empty() {
+        if entries.len() != 1 || !read.problems.is_empty() {
             return None;
         }
         let message = "a tab as indentation, which YAML forbids".to_owned();
@@ -154,21 +175,29 @@ impl Chunk<'_> {
     }
 }
 
-/// True for a value that is no YAML and that the client reads as text all the same.
+/// True for a field that is no YAML and whose value the client reads as text all the same: it puts quotes around the values
+/// of plain keys that hold one of YAML's signs, and reads again.
 ///
-/// Source: Claude Code 2.1.329 as it behaves. Where it is not known, false.
-fn client_repairs(value: &str) -> bool {
-    if value.ends_with(':') || value.starts_with("- ") || value.starts_with("? ") || matches!(value, "-" | "?") {
+/// Source: Claude Code 2.1.329 as it behaves. Where two readers would take different texts for the value, false: an opened
+/// bracket or quote, a tag, an anchor, the start of a list.
+fn client_repairs(key: &str, value: &str) -> bool {
+    if !key.bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'-')) {
         return false;
     }
+    if value.starts_with("- ") || value.starts_with("? ") || matches!(value, "-" | "?") {
+        return false;
+    }
+    let sign = |text: &str| text.contains(": ") || text.contains(|c: char| "{}[]*&#!|>%@`".contains(c));
     let mut rest = value.chars();
     match rest.next() {
-        Some('\'') => false,
-        Some('"') => closing_quote(value).is_some_and(|at| value[at + 1..].contains(": ")),
+        Some(quote @ ('"' | '\'')) => {
+            let closed = if quote == '"' { closing_quote(value) } else { value[1..].find('\'').map(|at| at + 1) };
+            !(value.len() > 1 && value.ends_with(quote)) && closed.is_some() && sign(value)
+        }
         Some('[') => closing_bracket(value).is_some_and(|at| !value[at + 1..].trim().is_empty()),
         Some('!' | '&') => rest.next().is_none_or(char::is_whitespace),
-        Some('*' | '@' | '`' | '%' | ',' | '{' | '>' | '|') => true,
-        _ => value.contains(": "),
+        Some(',') => true,
+        _ => sign(value),
     }
 }
 
@@ -214,6 +243,8 @@ fn explain(value: &str, parser: &str) -> String {
         "text follows the closing quote".into()
     } else if value.starts_with('\'') {
         "an apostrophe inside single quotes ends them; write it twice".into()
+    } else if value.starts_with("- ") || value.starts_with("? ") {
+        "a list or a key cannot begin behind the colon; put quotes around the value".into()
     } else if value.ends_with(':') {
         "a colon at the end of the line needs quotes around the value".into()
     } else if value.starts_with('[') && closing_bracket(value).is_none() {

@@ -48,17 +48,44 @@ fn values_that_need_quotes_are_recovered_where_the_client_does() {
         "\"a: b\" and c: d",
         "& co",
         "Use: [a] when: b",
+        "Uses: a, b, and:",
+        "Use **this**:",
+        "'a' b: c",
+        "\"a: b\" c",
+        "\"a\" b #c: d",
+        "] x",
     ] {
         let block = format!("name: a\ndescription: {value}\nallowed-tools: Read\n");
         check(&block, &["Recovered@3:14"], &["name=a", &format!("description={value}"), "allowed-tools=Read"]);
     }
     check("m:\n\tteam: x\nn: 1\n", &["Recovered@3:1"], &["m=a map", "n=1"]);
+    check("m:\r\n\t- x\r\n", &["Recovered@3:1"], &["m=a list"]);
+    check("name:\ta\ndescription: \tb\n", &[], &["name=a", "description=b"]);
+}
+
+#[test]
+fn keys_and_tabs_that_the_client_does_not_repair_are_refused() {
+    check("a1: x: y\n", &["Yaml@2:5"], &["a1=x: y"]);
+    check("a.b: x: y\n", &["Yaml@2:6"], &["a.b=x: y"]);
+    check("a : x: y\n", &["Yaml@2:5"], &["a=x: y"]);
+    check("a: {b: 1,\n\tc: 2}\n", &["Yaml@3:1"], &["a=a map"]);
+    let (problems, _) = read("a: |\n\tx\n");
+    assert!(problems.iter().all(|problem| problem.starts_with("Yaml")) && !problems.is_empty(), "{problems:?}");
 }
 
 #[test]
 fn what_the_client_does_not_recover_loses_everything() {
-    for value in ["Use for these:", "\"Invoice\" checks", "\"a \\d b\"", "'it's'", "- x: y", "? x: y", "[open", "a: b:"]
-    {
+    for value in [
+        "Use for these:",
+        "\"Invoice\" checks",
+        "\"a \\d b\"",
+        "'it's'",
+        "- x: y",
+        "? x: y",
+        "[open",
+        "\"open: b",
+        "'it's: x'",
+    ] {
         let block = format!("name: a\ndescription: {value}\nuser-invocable: false\n");
         let (problems, fields) = read(&block);
         assert_eq!(problems, ["Yaml@3:14"], "{value}");

@@ -73,7 +73,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         list.sort_unstable();
         println!("{name:<14} median {:>9.1?}   p99 {:>9.1?}", list[ROUNDS / 2], list[ROUNDS * 99 / 100]);
     }
-    let head = format!("ref: refs/heads/main\n");
+    let head = "ref: refs/heads/main\n".to_owned();
     std::fs::write(path.join("HEAD"), head)?;
     std::fs::write(path.join("refs/heads/main"), format!("{tip}\n"))?;
     let status = Command::new("git").args(["fsck", "--strict"]).current_dir(&path).status()?;

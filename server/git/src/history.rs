@@ -256,13 +256,11 @@ pub fn blob_digest(objects: &dyn Objects, id: &oid, buffer: &mut Vec<u8>) -> Res
     Ok((buffer.len() as u64, Sha256::of(buffer)))
 }
 
+/// Takes path, mode and id of one entry.
+type EntryTaker<'a> = dyn FnMut(Vec<u8>, Mode, &oid) -> Result<(), HistoryError> + 'a;
+
 /// Calls `each` for every entry below `root` that is not a folder.
-fn walk(
-    objects: &dyn Objects,
-    root: &oid,
-    bounds: &TreeBounds,
-    each: &mut dyn FnMut(Vec<u8>, Mode, &oid) -> Result<(), HistoryError>,
-) -> Result<(), HistoryError> {
+fn walk(objects: &dyn Objects, root: &oid, bounds: &TreeBounds, each: &mut EntryTaker<'_>) -> Result<(), HistoryError> {
     let over = |what, value, limit| HistoryError::OverLimit { id: root.to_owned(), what, value, limit };
     let mut folders: Vec<(Vec<u8>, ObjectId, usize)> = vec![(Vec::new(), root.to_owned(), 0)];
     let mut buffer = Vec::new();

@@ -1,7 +1,7 @@
 //! The command line of the server's program.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -73,7 +73,7 @@ impl PlaceArgs {
 
     /// The sources of the configuration.
     pub fn sources(&self) -> Sources {
-        sources(Config::default(), self.config.clone(), &[("data", "--data", self.data.as_ref().map(path_text))])
+        sources(Config::default(), self.config.clone(), &[("data", "--data", self.data.as_deref().map(path_text))])
     }
 }
 
@@ -95,7 +95,7 @@ impl ServeArgs {
     /// The sources of the configuration.
     pub fn sources(&self) -> Sources {
         let listen = self.listen.map(|address| address.to_string());
-        let data = self.data.as_ref().map(path_text);
+        let data = self.data.as_deref().map(path_text);
         sources(Config::default(), self.config.clone(), &[("listen", "--listen", listen), ("data", "--data", data)])
     }
 }
@@ -121,7 +121,7 @@ impl DemoArgs {
     /// The sources of the configuration, upon `defaults`.
     pub fn sources(&self, defaults: Config) -> Sources {
         let listen = self.listen.map(|address| address.to_string());
-        let data = self.data.as_ref().map(path_text);
+        let data = self.data.as_deref().map(path_text);
         sources(defaults, None, &[("listen", "--listen", listen), ("data", "--data", data)])
     }
 }
@@ -168,7 +168,7 @@ pub struct YankArgs {
     pub place: PlaceArgs,
 }
 
-fn path_text(path: &PathBuf) -> String {
+fn path_text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 

@@ -17,9 +17,12 @@ const CHAIN_MAX: usize = 4_096;
 /// What one cached base costs besides its bytes.
 const BASE_OVERHEAD_BYTES: usize = 128;
 
+/// A decoded object that deltas build upon.
+type Base = (Kind, Arc<[u8]>);
+
 /// Objects that served as bases of deltas, kept because the next delta most often has the same one.
 pub struct BaseCache {
-    bases: Mutex<Lru<EntryKey, (Kind, Arc<[u8]>)>>,
+    bases: Mutex<Lru<EntryKey, Base>>,
 }
 
 /// The serial number of a pack, and an offset in it.

@@ -45,7 +45,7 @@ fn make(world: &World, case: &Case, name: &str) -> PathBuf {
     let bare = world.path(name);
     skill_pool_git::repo::Repo::init(&bare).expect("init");
     world.git(&bare, &["config", "gc.auto", "0"]);
-    world.git(&bare, &["config", "fastimport.unpackLimit", if case.packs % 2 == 0 { "1" } else { "10000" }]);
+    world.git(&bare, &["config", "fastimport.unpackLimit", if case.packs.is_multiple_of(2) { "1" } else { "10000" }]);
     let parts = usize::from(case.packs) + 1;
     let mut number = 0usize;
     for part in case.steps.chunks(case.steps.len().div_ceil(parts)) {

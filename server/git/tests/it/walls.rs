@@ -124,7 +124,7 @@ fn only_what_visible_refs_reach_can_be_wanted() {
             let expect = format!("ERR upload-pack: not our ref {want}");
             for wants in [&[*want][..], &[wall.main, *want]] {
                 let (answer, _) = wall.shared.ask(version, &request(version, wants, &[], true, &[]));
-                assert_eq!(lines(&answer), [expect.clone()], "{version:?}: hidden and absent sound alike");
+                assert_eq!(lines(&answer), std::slice::from_ref(&expect), "{version:?}: hidden and absent sound alike");
             }
         }
     }

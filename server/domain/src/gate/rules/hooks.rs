@@ -112,7 +112,7 @@ fn check_modules(seen: &Seen<'_>, part: &Part, findings: &mut Findings<'_>) {
     };
     let folder = part.path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let path = module.text().and_then(|text| text.strip_prefix("./")).map(|path| format!("{folder}/{path}"));
-    if !path.is_some_and(|path| seen.tree.get(path.trim_start_matches('/')).is_some()) {
+    if path.is_none_or(|path| seen.tree.get(path.trim_start_matches('/')).is_none()) {
         let shown = module.scalar().unwrap_or_default();
         let message = format!("no module `{shown}` in {folder}/; the client loads nothing of the plugin");
         findings.add(&SHAPE, &part.path, Some(module.at), message, fix);

@@ -17,7 +17,8 @@ fn published(world: &World, name: &str) -> (std::path::PathBuf, String) {
 }
 
 fn push(world: &World, folder: &Path, address: &str, refs: &[&str]) -> Output {
-    let mut arguments = vec!["push", address];
+    // Without a terminal git asks for quiet; `--progress` asks for what a person sees.
+    let mut arguments = vec!["push", "--progress", address];
     arguments.extend_from_slice(refs);
     world.try_git(folder, &arguments)
 }

@@ -107,7 +107,8 @@ fn clone_registry(world: &World, name: &str) -> PathBuf {
 
 fn member_with_role(registry: &Path, role: &str) -> String {
     let wanted = format!("role = \"{role}\"");
-    let mut files = fs::read_dir(registry.join("members")).expect("members").map(|entry| entry.expect("entry").path());
+    let all = fs::read_dir(registry.join("members")).expect("members").map(|entry| entry.expect("entry").path());
+    let mut files = all.filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
     let file = files.find(|path| fs::read_to_string(path).is_ok_and(|text| text.contains(&wanted)));
     file.expect("there is one").file_stem().expect("a name").to_str().expect("text").to_owned()
 }

@@ -24,7 +24,7 @@ pub async fn file(
 /// The catalog as values.
 ///
 /// # Errors
-/// As [`file`].
+/// As `file`.
 pub async fn state(catalogs: &Arc<Catalogs>, proof: &Granted<ReadTenant>) -> Result<Arc<State>, StoreError> {
     catalogs.state(proof.tenant(), proof.tenant_name()).await
 }

@@ -3,7 +3,7 @@
 //! To add a rule: write `rules/<family>.rs` beside its siblings and add it to the list `FAMILIES` below. The order of the list
 //! decides nothing: findings are sorted before anybody sees them.
 //!
-//! Heuristics (layer L2) will be families here too; they take the same [`Seen`] and report with [`Layer::L2`].
+//! Heuristics (layer L2) will be families here too; they take the same [`Seen`] and report with `Layer::L2`.
 
 mod archive;
 mod description;
